@@ -1,7 +1,7 @@
 """An LSTM with dropout of its state and a highway gate, in one direction or both."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,6 @@ from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules import recurrence
-from nlpreg.nn.operators import define_operator, for_autocast
-from nlpreg.nn.util import get_dropout_mask
 
 # B rows, N words of all rows, L layers, D and H feature sizes
 
@@ -95,9 +93,7 @@ def _step(
     return h, c
 
 
-def _step_with_dropout(
-    weight: Tensor, bias: Tensor, dropout_mask: Tensor | None
-) -> Callable[[Tensor, recurrence.LstmState], recurrence.LstmState]:
+def _step_with_dropout(weight: Tensor, bias: Tensor, dropout_mask: Tensor | None) -> recurrence.Step:
     """One step of the cell, with one dropout mask (B, H) for all steps."""
 
     def step(projected_input: Tensor, states: recurrence.LstmState) -> recurrence.LstmState:
@@ -110,32 +106,7 @@ def _step_with_dropout(
     return step
 
 
-def _run_padded(
-    projected: Tensor,
-    lengths: Tensor,
-    hidden: Tensor,
-    memory: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    dropout_mask: Tensor | None,
-    go_forward: bool,
-) -> list[Tensor]:
-    make_step = partial(_step_with_dropout, weight, bias)
-    return recurrence.run_padded_recurrence(
-        make_step, projected, lengths, (hidden, memory), dropout_mask, go_forward
-    )
-
-
-_run_padded_as_operator = define_operator(
-    "nlpreg::augmented_lstm",
-    "Tensor projected, Tensor lengths, Tensor hidden, Tensor memory, Tensor weight, Tensor bias, Tensor? dropout_mask, "
-    "bool go_forward",
-    _run_padded,
-    recurrence.shapes_of_recurrence,
-)
-
-
-class AugmentedLstm(nn.Module):
+class AugmentedLstm(recurrence.RecurrentLayer):
     """One layer of `AugmentedLSTMCell` in one direction over packed sequences.
 
     Args:
@@ -154,6 +125,13 @@ class AugmentedLstm(nn.Module):
         ConfigurationError: in `forward`, when the inputs are not packed.
     """
 
+    make_step = staticmethod(_step_with_dropout)
+    operator = staticmethod(
+        recurrence.define_recurrence(
+            "nlpreg::augmented_lstm", "Tensor weight, Tensor bias", _step_with_dropout
+        )
+    )
+
     def __init__(
         self,
         input_size: int,
@@ -166,6 +144,7 @@ class AugmentedLstm(nn.Module):
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.state_sizes = (hidden_size, hidden_size)
         self.go_forward = go_forward
         self.recurrent_dropout_probability = recurrent_dropout_probability
         self.use_highway = use_highway
@@ -180,27 +159,18 @@ class AugmentedLstm(nn.Module):
         self, inputs: recurrence.Rows, states: recurrence.LstmState | None = None
     ) -> tuple[recurrence.Rows, recurrence.LstmState]:
         """Run over packed rows from the given states, or from zeros."""
-        if isinstance(inputs, recurrence.PaddedRows):
-            return self._run_padded(inputs, states)
-        if not isinstance(inputs, PackedSequence):
+        if not isinstance(inputs, (PackedSequence, recurrence.PaddedRows)):
             raise ConfigurationError(f"AugmentedLstm: expected a PackedSequence, got {type(inputs).__name__}")
-        batch_sizes = inputs.batch_sizes.tolist()
-        if states is None:
-            initial = self._zeros(inputs.data, batch_sizes[0])
-        else:
-            initial = (states[0].squeeze(0), states[1].squeeze(0))
-            if inputs.sorted_indices is not None:
-                initial = (initial[0][inputs.sorted_indices], initial[1][inputs.sorted_indices])
-        projected = self.cell.input_linearity(inputs.data).split(batch_sizes)  # (n, 6H or 4H) for each step
-        state_linearity = self.cell.state_linearity
-        step = _step_with_dropout(
-            state_linearity.weight, state_linearity.bias, self._dropout_mask(initial[0])
-        )
-        outputs, (h, c) = recurrence.run_recurrence(step, projected, initial, self.go_forward)
-        if inputs.unsorted_indices is not None:
-            h, c = h[inputs.unsorted_indices], c[inputs.unsorted_indices]
-        packed = recurrence.with_data(inputs, torch.cat(outputs))
-        return packed, (h.unsqueeze(0), c.unsqueeze(0))
+        return self.run_rows(inputs, states)
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """See `RecurrentLayer.project`."""
+        projected: Tensor = self.cell.input_linearity(inputs)
+        return projected
+
+    def step_parameters(self) -> tuple[list[Tensor], list[Any]]:
+        """See `RecurrentLayer.step_parameters`."""
+        return [self.cell.state_linearity.weight, self.cell.state_linearity.bias], []
 
     def run_layers(
         self, inputs: recurrence.Rows, states: recurrence.LstmState | None = None
@@ -209,33 +179,46 @@ class AugmentedLstm(nn.Module):
         rows, final = self(inputs, states)
         return [rows], final
 
-    def _run_padded(
-        self, inputs: recurrence.PaddedRows, states: recurrence.LstmState | None
-    ) -> tuple[recurrence.PaddedRows, recurrence.LstmState]:
-        """As `forward`, over padded rows, for compiled models."""
-        if states is None:
-            h, c = self._zeros(inputs.data, inputs.data.size(0))
-        else:
-            h, c = states[0].squeeze(0), states[1].squeeze(0)
-        dropout_mask = self._dropout_mask(h)
-        state_linearity = self.cell.state_linearity
-        projected, h, c, weight, bias = for_autocast(
-            self.cell.input_linearity(inputs.data), h, c, state_linearity.weight, state_linearity.bias
-        )
-        output, h, c = _run_padded_as_operator(
-            projected, inputs.lengths, h, c, weight, bias, dropout_mask, self.go_forward
-        )
-        return recurrence.PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
 
-    def _zeros(self, data: Tensor, num_rows: int) -> recurrence.LstmState:
-        zeros = data.new_zeros(num_rows, self.hidden_size)
-        return zeros, zeros
+def run_stack(
+    layers: Sequence[Sequence[AugmentedLstm]],
+    inputs: recurrence.Rows,
+    initial: recurrence.LstmState | None,
+    dropout: Callable[[recurrence.Rows], recurrence.Rows] | None = None,
+) -> tuple[list[recurrence.Rows], recurrence.LstmState]:
+    """Run layers one after the other, each over the joined outputs of both directions of the one before.
 
-    def _dropout_mask(self, hidden: Tensor) -> Tensor | None:
-        """(B, H); None without dropout."""
-        if not (self.training and self.recurrent_dropout_probability > 0.0):
-            return None
-        return get_dropout_mask(self.recurrent_dropout_probability, hidden)
+    Args:
+        layers: the LSTM of each layer, or its forward and its backward one.
+        inputs: the rows.
+        initial: initial states, two of (layers * directions, B, H), of each layer first forward, then backward; None for
+            zeros.
+        dropout: applied to the rows between two layers.
+
+    Returns:
+        The rows of each layer, before dropout, and the final states, in the form of the initial ones.
+    """
+    outputs: list[recurrence.Rows] = []
+    finals: list[recurrence.LstmState] = []
+    for directions in layers:
+        if outputs and dropout is not None:
+            inputs = dropout(inputs)
+        joined = []
+        for layer in directions:
+            own = slice(len(finals), len(finals) + 1)
+            rows, final = layer(inputs, None if initial is None else (initial[0][own], initial[1][own]))
+            joined.append(rows.data)
+            finals.append(final)
+        # (N, H or 2H), or (B, T, H or 2H)
+        inputs = recurrence.with_data(inputs, torch.cat(joined, dim=-1) if len(joined) > 1 else joined[0])
+        outputs.append(inputs)
+    return outputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
+
+
+def by_direction(states: recurrence.LstmState, size: int) -> recurrence.LstmState:
+    """States of joined directions (layers, B, directions * size) as (layers * directions, B, size) each."""
+    h, c = (state.view(*state.shape[:2], -1, size).transpose(1, 2).flatten(0, 1) for state in states)
+    return h, c
 
 
 class BiAugmentedLstm(nn.Module):
@@ -312,16 +295,6 @@ class BiAugmentedLstm(nn.Module):
                 f"BiAugmentedLstm: expected initial states of {self.num_layers} layers, got {states[0].size(0)}"
             )
         stacks = [self.forward_layers, self.backward_layers] if self.bidirectional else [self.forward_layers]
-        finals = []
-        for layer in range(self.num_layers):
-            outputs = []
-            for direction, layers in enumerate(stacks):
-                initial = None
-                if states is not None:
-                    own = slice(direction * self.hidden_size, (direction + 1) * self.hidden_size)
-                    initial = (states[0][layer : layer + 1, :, own], states[1][layer : layer + 1, :, own])
-                output, final = layers[layer](inputs, initial)
-                outputs.append(output.data)
-                finals.append(final)
-            inputs = recurrence.with_data(inputs, torch.cat(outputs, dim=-1))
-        return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
+        initial = None if states is None else by_direction(states, self.hidden_size)
+        layers, final = run_stack(list(zip(*stacks, strict=True)), inputs, initial)
+        return layers[-1], final

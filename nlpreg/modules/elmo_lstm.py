@@ -115,7 +115,7 @@ class ElmoLstm(_EncoderBase):
             own_outputs, own_states = [], []
             for index, layer in enumerate(self.layers(name)):
                 state = None if initial is None else self._state_of(initial, index, direction)
-                output, final = layer.run_packed(current, state)
+                output, final = layer.run_rows(current, state)
                 if index > 0:
                     output = with_data(output, output.data + current.data)
                 current = output

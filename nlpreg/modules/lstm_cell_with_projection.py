@@ -1,7 +1,6 @@
 """An LSTM whose state is projected and clipped, as ELMo's is."""
 
-from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +8,6 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlpreg.modules import recurrence
-from nlpreg.nn.operators import define_operator, for_autocast
-from nlpreg.nn.util import get_dropout_mask
 
 
 def _step_with_dropout(
@@ -20,7 +17,7 @@ def _step_with_dropout(
     memory_clip: float | None,
     state_clip: float | None,
     dropout_mask: Tensor | None,
-) -> Callable[[Tensor, recurrence.LstmState], recurrence.LstmState]:
+) -> recurrence.Step:
     """One step of the cell, with one dropout mask (B, H) for all steps."""
 
     def step(projected_input: Tensor, state: recurrence.LstmState) -> recurrence.LstmState:
@@ -40,35 +37,7 @@ def _step_with_dropout(
     return step
 
 
-def _run_padded(
-    projected: Tensor,
-    lengths: Tensor,
-    hidden: Tensor,
-    memory: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    projection: Tensor,
-    memory_clip: float | None,
-    state_clip: float | None,
-    dropout_mask: Tensor | None,
-    go_forward: bool,
-) -> list[Tensor]:
-    make_step = partial(_step_with_dropout, weight, bias, projection, memory_clip, state_clip)
-    return recurrence.run_padded_recurrence(
-        make_step, projected, lengths, (hidden, memory), dropout_mask, go_forward
-    )
-
-
-_run_padded_as_operator = define_operator(
-    "nlpreg::lstm_with_projection",
-    "Tensor projected, Tensor lengths, Tensor hidden, Tensor memory, Tensor weight, Tensor bias, Tensor projection, "
-    "float? memory_clip, float? state_clip, Tensor? dropout_mask, bool go_forward",
-    _run_padded,
-    recurrence.shapes_of_recurrence,
-)
-
-
-class LstmCellWithProjection(nn.Module):
+class LstmCellWithProjection(recurrence.RecurrentLayer):
     """One layer of an LSTM in one direction, whose hidden state is a projection of its memory cell's output.
 
     With gates i, f, o and candidate g from `W x + U h`: c' = clip(i g + f c) and h' = clip(P (o tanh(c'))).
@@ -89,6 +58,15 @@ class LstmCellWithProjection(nn.Module):
     Source: Sak et al. (2014), https://arxiv.org/abs/1402.1128
     """
 
+    make_step = staticmethod(_step_with_dropout)
+    operator = staticmethod(
+        recurrence.define_recurrence(
+            "nlpreg::lstm_with_projection",
+            "Tensor weight, Tensor bias, Tensor projection, float? memory_clip, float? state_clip",
+            _step_with_dropout,
+        )
+    )
+
     def __init__(
         self,
         input_size: int,
@@ -103,6 +81,7 @@ class LstmCellWithProjection(nn.Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.cell_size = cell_size
+        self.state_sizes = (hidden_size, cell_size)
         self.go_forward = go_forward
         self.recurrent_dropout_probability = recurrent_dropout_probability
         self.memory_cell_clip_value = memory_cell_clip_value
@@ -121,53 +100,16 @@ class LstmCellWithProjection(nn.Module):
     ) -> tuple[Tensor, recurrence.LstmState]:
         """Run over a padded batch from the given states, or from zeros."""
         packed = pack_padded_sequence(inputs, torch.tensor(batch_lengths), batch_first=True)
-        output, final = self.run_packed(packed, initial_state)
+        output, final = self.run_rows(packed, initial_state)
         outputs, _ = pad_packed_sequence(output, batch_first=True, total_length=inputs.size(1))
         return outputs, final
 
-    def run_packed(
-        self, inputs: recurrence.Rows, initial_state: recurrence.LstmState | None = None
-    ) -> tuple[recurrence.Rows, recurrence.LstmState]:
-        """Run over packed rows, longest first, from the given states, or from zeros."""
-        if isinstance(inputs, recurrence.PaddedRows):
-            return self._run_padded(inputs, initial_state)
-        batch_sizes = inputs.batch_sizes.tolist()
-        initial = self._initial(inputs.data, batch_sizes[0], initial_state)
-        # (n, 4C) for each step
-        projected = self.input_linearity(inputs.data).split(batch_sizes)
-        step = _step_with_dropout(*self._weights(), *self._clips(), self._dropout_mask(initial[0]))
-        outputs, (h, c) = recurrence.run_recurrence(step, projected, initial, self.go_forward)
-        return recurrence.with_data(inputs, torch.cat(outputs)), (h.unsqueeze(0), c.unsqueeze(0))
+    def project(self, inputs: Tensor) -> Tensor:
+        """See `RecurrentLayer.project`."""
+        projected: Tensor = self.input_linearity(inputs)  # (..., 4C)
+        return projected
 
-    def _run_padded(
-        self, inputs: recurrence.PaddedRows, initial_state: recurrence.LstmState | None
-    ) -> tuple[recurrence.PaddedRows, recurrence.LstmState]:
-        """As `run_packed`, over padded rows, for compiled models."""
-        h, c = self._initial(inputs.data, inputs.data.size(0), initial_state)
-        mask = self._dropout_mask(h)
-        projected, h, c, *weights = for_autocast(self.input_linearity(inputs.data), h, c, *self._weights())
-        output, h, c = _run_padded_as_operator(
-            projected, inputs.lengths, h, c, *weights, *self._clips(), mask, self.go_forward
-        )
-        return recurrence.PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
-
-    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The parameters of a step: weight and bias of the gates, weight of the projection."""
-        return self.state_linearity.weight, self.state_linearity.bias, self.state_projection.weight
-
-    def _clips(self) -> tuple[float | None, float | None]:
-        return self.memory_cell_clip_value, self.state_projection_clip_value
-
-    def _initial(
-        self, data: Tensor, num_rows: int, state: recurrence.LstmState | None
-    ) -> recurrence.LstmState:
-        """(num_rows, hidden_size) and (num_rows, cell_size)."""
-        if state is not None:
-            return state[0].squeeze(0), state[1].squeeze(0)
-        return data.new_zeros(num_rows, self.hidden_size), data.new_zeros(num_rows, self.cell_size)
-
-    def _dropout_mask(self, hidden: Tensor) -> Tensor | None:
-        """(B, hidden_size); None without dropout."""
-        if not (self.training and self.recurrent_dropout_probability > 0.0):
-            return None
-        return get_dropout_mask(self.recurrent_dropout_probability, hidden)
+    def step_parameters(self) -> tuple[list[Tensor], list[Any]]:
+        """See `RecurrentLayer.step_parameters`: those of the gates and of the projection, and the two limits."""
+        weights = [self.state_linearity.weight, self.state_linearity.bias, self.state_projection.weight]
+        return weights, [self.memory_cell_clip_value, self.state_projection_clip_value]

@@ -1,7 +1,7 @@
 """The loop over time of nlpreg's own recurrent layers, over right-padded rows sorted by length."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -12,6 +12,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.nn.initializers import block_orthogonal
+from nlpreg.nn.operators import define_operator, for_autocast
+from nlpreg.nn.util import get_dropout_mask
 
 # B rows, T steps, D and H feature sizes, L layers times directions
 
@@ -233,6 +235,9 @@ def _spans(lengths: Sequence[int], span_cost: float) -> list[tuple[int, int, int
 LstmState = tuple[Tensor, Tensor]
 """Hidden state (B, H) and memory cell (B, C)."""
 
+Step = Callable[[Tensor, LstmState], LstmState]
+"""Maps the projected inputs and the states of the first n rows to their next states."""
+
 
 class PaddedRows(NamedTuple):
     """The input of nlpreg's recurrent layers in compiled models, instead of a `PackedSequence`.
@@ -256,7 +261,7 @@ def with_data(rows: Rows, data: Tensor) -> Rows:
 
 
 def run_recurrence(
-    step: Callable[[Tensor, LstmState], LstmState],
+    step: Step,
     inputs: Sequence[Tensor],
     initial: LstmState,
     go_forward: bool = True,
@@ -314,7 +319,7 @@ def _append_rows(state: LstmState, initial: LstmState, num_rows: int) -> LstmSta
 
 
 def run_padded_recurrence(
-    make_step: Callable[[Tensor | None], Callable[[Tensor, LstmState], LstmState]],
+    make_step: Callable[[Tensor | None], Step],
     inputs: Tensor,
     lengths: Tensor,
     initial: LstmState,
@@ -353,12 +358,108 @@ def run_padded_recurrence(
     return [hidden, h.clone(), c.clone()]
 
 
-def shapes_of_recurrence(
+def _shapes_of_recurrence(
     inputs: Tensor, lengths: Tensor, hidden: Tensor, memory: Tensor, *_: Any
 ) -> list[Tensor]:
-    """The fake kernel of an operator that runs a recurrence: empty tensors of the shapes of its results."""
+    """The fake kernel of `define_recurrence`: empty tensors of the shapes of the results."""
     output = hidden.new_empty(inputs.size(0), inputs.size(1), hidden.size(1))
     return [output, torch.empty_like(hidden), torch.empty_like(memory)]
+
+
+def define_recurrence(
+    name: str, parameters: str, make_step: Callable[..., Step]
+) -> Callable[..., list[Tensor]]:
+    """Register the loop of a layer over padded rows as an operator, see `define_operator`.
+
+    Args:
+        name: unique name, `namespace::name`.
+        parameters: names and types of the weights and options of a step, in torch's schema language.
+        make_step: makes the `step` of `run_recurrence` from these and the dropout mask of the sorted rows.
+
+    Returns:
+        The operator. It takes the projected inputs, the lengths, the two states, the parameters, the dropout mask and
+        whether to run from left to right; it returns what `run_padded_recurrence` does.
+    """
+
+    def run(projected: Tensor, lengths: Tensor, hidden: Tensor, memory: Tensor, *others: Any) -> list[Tensor]:
+        *weights, dropout_mask, go_forward = others
+        initial = (hidden, memory)
+        return run_padded_recurrence(
+            partial(make_step, *weights), projected, lengths, initial, dropout_mask, go_forward
+        )
+
+    signature = (
+        f"Tensor projected, Tensor lengths, Tensor hidden, Tensor memory, {parameters}, Tensor? dropout_mask, "
+        "bool go_forward"
+    )
+    return define_operator(name, signature, run, _shapes_of_recurrence)
+
+
+class RecurrentLayer(nn.Module):
+    """Base of nlpreg's LSTM layers, which run in one direction over packed or padded rows.
+
+    Subclasses set the attributes below and implement `project` and `step_parameters`.
+
+    Attributes:
+        go_forward: whether it runs from left to right; false for right to left, from the last word of each row.
+        recurrent_dropout_probability: dropout probability of the hidden state, from 0 to 1.
+        state_sizes: widths of the hidden state and of the memory cell.
+        make_step: see `define_recurrence`.
+        operator: what `define_recurrence` returned.
+    """
+
+    go_forward: bool
+    recurrent_dropout_probability: float
+    state_sizes: tuple[int, int]
+    make_step: Callable[..., Step]
+    operator: Callable[..., list[Tensor]]
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """The input's part in all gates, (..., D) -> (..., gates)."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement project")
+
+    def step_parameters(self) -> tuple[list[Tensor], list[Any]]:
+        """The weights and the options of a step."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement step_parameters")
+
+    def run_rows(self, inputs: Rows, states: LstmState | None = None) -> tuple[Rows, LstmState]:
+        """Run over rows.
+
+        Args:
+            inputs: packed rows, or in compiled models padded ones.
+            states: the initial states, (1, B, H) and (1, B, C); None for zeros.
+
+        Returns:
+            Rows of hidden states, and the states after the last word of each row, as `states`.
+        """
+        data = inputs.data
+        batch_sizes: list[int] = [] if isinstance(inputs, PaddedRows) else inputs.batch_sizes.tolist()
+        num_rows = batch_sizes[0] if batch_sizes else data.size(0)
+        if states is None:
+            h, c = (data.new_zeros(num_rows, size) for size in self.state_sizes)
+        else:
+            h, c = states[0].squeeze(0), states[1].squeeze(0)
+        if not isinstance(inputs, PaddedRows) and inputs.sorted_indices is not None:
+            h, c = h[inputs.sorted_indices], c[inputs.sorted_indices]
+        mask = None  # (B, H)
+        if self.training and self.recurrent_dropout_probability > 0.0:
+            mask = get_dropout_mask(self.recurrent_dropout_probability, h)
+        projected = self.project(data)
+        weights, options = self.step_parameters()
+        if isinstance(inputs, PaddedRows):
+            projected, h, c, *weights = for_autocast(projected, h, c, *weights)
+            output, h, c = self.operator(
+                projected, inputs.lengths, h, c, *weights, *options, mask, self.go_forward
+            )
+        else:
+            step = self.make_step(*weights, *options, mask)
+            outputs, (h, c) = run_recurrence(
+                step, torch.split(projected, batch_sizes), (h, c), self.go_forward
+            )
+            output = torch.cat(outputs)
+            if inputs.unsorted_indices is not None:
+                h, c = h[inputs.unsorted_indices], c[inputs.unsorted_indices]
+        return with_data(inputs, output), (h.unsqueeze(0), c.unsqueeze(0))
 
 
 def reset_gates(input_linearity: nn.Linear, state_linearity: nn.Linear, size: int) -> None:

@@ -1,10 +1,9 @@
 """LSTM layers that alternate between left to right and right to left."""
 
-import torch
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.augmented_lstm import AugmentedLstm, run_stack
 from nlpreg.modules.recurrence import LstmState, Rows
 
 
@@ -72,11 +71,4 @@ class StackedAlternatingLstm(nn.Module):
                 f"StackedAlternatingLstm: expected initial states of {self.num_layers} layers, "
                 f"got {initial_state[0].size(0)}"
             )
-        outputs, finals = [], []
-        for index, layer in enumerate(self.lstm_layers):
-            own = slice(index, index + 1)
-            initial = None if initial_state is None else (initial_state[0][own], initial_state[1][own])
-            inputs, final = layer(inputs, initial)
-            outputs.append(inputs)
-            finals.append(final)
-        return outputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
+        return run_stack([[layer] for layer in self.lstm_layers], inputs, initial_state)

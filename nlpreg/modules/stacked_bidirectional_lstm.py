@@ -2,10 +2,9 @@
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.augmented_lstm import AugmentedLstm, by_direction, run_stack
 from nlpreg.modules.recurrence import LstmState, PaddedRows, Rows, with_data
 from nlpreg.nn.util import get_dropout_mask
 
@@ -77,32 +76,20 @@ class StackedBidirectionalLstm(nn.Module):
     ) -> tuple[list[Rows], LstmState]:
         """The same, but return the rows of every layer, before the dropout between them."""
         initial = None if initial_state is None else self._by_direction(initial_state)
-        layers, finals = [], []
-        for index in range(self.num_layers):
-            outputs = []
-            for direction, layer in enumerate(self.lstm_layers[index]):
-                own = slice(2 * index + direction, 2 * index + direction + 1)
-                state = None if initial is None else (initial[0][own], initial[1][own])
-                output, final = layer(inputs, state)
-                outputs.append(output.data)
-                finals.append(final)
-            data = torch.cat(outputs, dim=-1)  # (N, 2H), or (B, T, 2H)
-            layers.append(with_data(inputs, data))
-            if self.training and self.layer_dropout_probability > 0.0 and index + 1 < self.num_layers:
-                data = data * self._dropout_mask(inputs, data)
-            inputs = with_data(inputs, data)
-        return layers, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
+        drops = self.training and self.layer_dropout_probability > 0.0
+        return run_stack(self.lstm_layers, inputs, initial, self._dropped if drops else None)
 
-    def _dropout_mask(self, inputs: PackedSequence | PaddedRows, data: torch.Tensor) -> torch.Tensor:
-        """One mask for each row, repeated for all its words: (N, 2H), or (B, 1, 2H) for padded rows."""
-        if isinstance(inputs, PaddedRows):
-            return get_dropout_mask(self.layer_dropout_probability, data[:, :1])
-        sizes = inputs.batch_sizes
+    def _dropped(self, rows: Rows) -> Rows:
+        """Dropout with one mask (B, 2H) for all words of a row."""
+        data = rows.data
+        if isinstance(rows, PaddedRows):
+            return with_data(rows, data * get_dropout_mask(self.layer_dropout_probability, data[:, :1]))
+        sizes = rows.batch_sizes
         mask = get_dropout_mask(self.layer_dropout_probability, data[: int(sizes[0])])  # (B, 2H)
         # Packed words are ordered by step, and within a step by row.
         starts = torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
-        rows = (torch.arange(len(starts)) - starts).to(data.device)
-        return mask.index_select(0, rows)
+        numbers = (torch.arange(len(starts)) - starts).to(data.device)
+        return with_data(rows, data * mask.index_select(0, numbers))
 
     def _by_direction(self, state: LstmState) -> LstmState:
         """Initial states as (2 * num_layers, B, hidden_size) each."""
@@ -116,7 +103,4 @@ class StackedBidirectionalLstm(nn.Module):
                 f"StackedBidirectionalLstm: expected initial states of {self.num_layers} layers, "
                 f"{(self.num_layers, 'B', self.hidden_size)}, got {tuple(state[0].shape)}"
             )
-        h, c = (
-            part.view(*part.shape[:2], 2, self.hidden_size).transpose(1, 2).flatten(0, 1) for part in state
-        )  # (layers, B, 2H) -> (2 * layers, B, H)
-        return h, c
+        return by_direction(state, self.hidden_size)

@@ -57,7 +57,7 @@ def test_rows_without_words_keep_their_states_when_going_backward():
 def test_padded_rows_have_the_numbers_of_packed_ones(make, go_forward):
     torch.manual_seed(0)
     layer = make(go_forward=go_forward).double()
-    run = getattr(layer, "run_packed", layer)
+    run = layer.run_rows
     lengths = torch.tensor([4, 3, 3, 1])
     inputs = torch.randn(4, 5, 3, dtype=torch.double, requires_grad=True)
     memory_size = getattr(layer, "cell_size", 2)
