@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.softmax_loss import WordDistribution
+from nlpreg.modules.softmax_loss import LinearWordDistribution, WordDistribution
 from nlpreg.nn.util.losses import linear_softmax_nll
 from nlpreg.nn.util.masks import tiny_value_of_dtype
 
@@ -95,7 +94,7 @@ class _Sample:
 
 
 @WordDistribution.register("sampled_softmax")
-class SampledSoftmaxLoss(WordDistribution):
+class SampledSoftmaxLoss(LinearWordDistribution):
     """In training, a softmax over the target and some sampled words; in evaluation, the full softmax.
 
     The samples are drawn from the log-uniform distribution without replacement, so words should be ordered by
@@ -140,7 +139,6 @@ class SampledSoftmaxLoss(WordDistribution):
         )
         if use_fast_sampler:
             raise ConfigurationError("SampledSoftmaxLoss: use_fast_sampler is not available; leave it out")
-        self.tie_embeddings = False
         self.sparse = sparse
         self.unk_id = unk_id
         self.use_character_inputs = use_character_inputs
@@ -149,50 +147,38 @@ class SampledSoftmaxLoss(WordDistribution):
         """Replaces the sampler: (num_words, num_samples) -> (distinct words, number of draws)."""
         self._num_samples = num_samples
 
-        weight = torch.randn(num_words, embedding_dim) / embedding_dim**0.5
-        if sparse:
-            self.softmax_w: torch.nn.Parameter | torch.nn.Embedding = torch.nn.Embedding(
-                num_words, embedding_dim, sparse=True, _weight=weight
-            )
-            self.softmax_b: torch.nn.Parameter | torch.nn.Embedding = torch.nn.Embedding(
-                num_words, 1, sparse=True, _weight=torch.zeros(num_words, 1)
-            )
-        else:
-            self.softmax_w = torch.nn.Parameter(weight)
-            self.softmax_b = torch.nn.Parameter(torch.zeros(num_words))
-        self.register_buffer("_probabilities", torch.empty(0), persistent=False)
+        self._make_weights(num_words, embedding_dim)
+        self.register_buffer("_probabilities", log_uniform_probabilities(num_words), persistent=False)
         self._probabilities: Tensor
-        self._set_num_words(num_words, weight.device)
+
+    def _make_weights(self, num_words: int, embedding_dim: int) -> None:
+        vectors = torch.randn(num_words, embedding_dim) / embedding_dim**0.5
+        biases = torch.zeros(num_words)
+        self.softmax_w: Any
+        self.softmax_b: Any
+        if self.sparse:
+            self.softmax_w = torch.nn.Embedding(num_words, embedding_dim, sparse=True, _weight=vectors)
+            self.softmax_b = torch.nn.Embedding(num_words, 1, sparse=True, _weight=biases.unsqueeze(1))
+        else:
+            self.softmax_w, self.softmax_b = torch.nn.Parameter(vectors), torch.nn.Parameter(biases)
 
     def initialize_num_words(self) -> None:
         """Set the number of words from the weights; to be called after these were replaced."""
-        weight = self.word_vectors()
-        self._set_num_words(weight.size(0), weight.device)
+        weight, _ = self.layer()
+        self._probabilities = log_uniform_probabilities(weight.size(1)).to(weight.device)
 
-    def _set_num_words(self, num_words: int, device: torch.device) -> None:
-        self._num_words = num_words
-        self._probabilities = log_uniform_probabilities(num_words).to(device)
-
-    def word_vectors(self) -> Tensor:
-        """The vectors of the words, (V, D)."""
-        return self.softmax_w.weight if isinstance(self.softmax_w, torch.nn.Embedding) else self.softmax_w
-
-    def vectors_of(self, words: Tensor) -> Tensor:
-        """The vectors of some words, (n,) -> (n, D)."""
+    def layer(self) -> tuple[Tensor, Tensor]:
+        """See `LinearWordDistribution.layer`."""
         if self.sparse:
-            return functional.embedding(words, self.word_vectors(), sparse=True)
+            return self.softmax_w.weight.t(), self.softmax_b.weight.squeeze(1)
+        return self.softmax_w.t(), self.softmax_b
+
+    def rows_of(self, words: Tensor) -> tuple[Tensor, Tensor]:
+        """The vectors and the biases of some words, (n,) -> (n, E) and (n,)."""
+        if self.sparse:
+            return self.softmax_w(words), self.softmax_b(words).squeeze(1)
         # of which the backward pass is faster than that of an embedding on the CPU
-        return self.word_vectors().index_select(0, words)
-
-    def word_biases(self) -> Tensor:
-        """One number for each word, (V,)."""
-        if isinstance(self.softmax_b, torch.nn.Embedding):
-            return self.softmax_b.weight.squeeze(1)
-        return self.softmax_b
-
-    def log_probabilities(self, embeddings: Tensor) -> Tensor:
-        """Log probabilities of the full softmax, also in training, see `WordDistribution.log_probabilities`."""
-        return torch.addmm(self.word_biases(), embeddings, self.word_vectors().t()).log_softmax(dim=-1)
+        return self.softmax_w.index_select(0, words), self.softmax_b.index_select(0, words)
 
     def forward(
         self, embeddings: Tensor, targets: Tensor, target_token_embedding: Tensor | None = None
@@ -212,22 +198,15 @@ class SampledSoftmaxLoss(WordDistribution):
         The weights are looked up for all groups at once, so their gradient, as large as all of them, is made only once.
         """
         if not self.training:
-            weight, bias = self.word_vectors().t(), self.word_biases()
-            return [
-                linear_softmax_nll(embeddings, weight, bias, targets, chunk_size=self.chunk_size)
-                for embeddings, targets in groups
-            ]
+            return [LinearWordDistribution.forward(self, *group) for group in groups]
         sampled = [self._sample(targets) for _, targets in groups]
-        words = torch.cat([part.words for part in sampled])
         sizes = [part.words.size(0) for part in sampled]
-        vectors = self.vectors_of(words)
-        if self.sparse:
-            assert isinstance(self.softmax_b, torch.nn.Embedding)
-            biases = self.softmax_b(words).squeeze(1)  # (all groups' N + S,)
-        else:
-            biases = self.word_biases().index_select(0, words)
+        vectors, biases = self.rows_of(torch.cat([part.words for part in sampled]))
         parts = zip(groups, sampled, torch.split(vectors, sizes), torch.split(biases, sizes), strict=True)
-        return [self._loss(*group, sample, own, bias) for group, sample, own, bias in parts]
+        return [
+            self._loss(self.project(states), targets, sample, own, bias)
+            for (states, targets), sample, own, bias in parts
+        ]
 
     def _sample(self, targets: Tensor) -> _Sample:
         known = targets.clamp(min=0)
@@ -263,7 +242,7 @@ class SampledSoftmaxLoss(WordDistribution):
     def _accidental_hits(self, targets: Tensor, sampled: Tensor) -> Tensor:
         """For each target its place among the samples, or -1: (N,)."""
         # (V,)
-        place = torch.full((self._num_words,), -1, dtype=torch.long, device=targets.device)
+        place = torch.full((len(self._probabilities),), -1, dtype=torch.long, device=targets.device)
         place[sampled] = torch.arange(sampled.size(0), device=targets.device)
         return place[targets]
 
@@ -284,7 +263,7 @@ class SampledSoftmaxLoss(WordDistribution):
         if choice_func is None:
             sampled, num_tries = sample_without_replacement(probabilities, self._num_samples)
         else:
-            words, tries = choice_func(self._num_words, self._num_samples)
+            words, tries = choice_func(len(self._probabilities), self._num_samples)
             sampled = torch.as_tensor(words, dtype=torch.long, device=targets.device)
             num_tries = float(tries)
         counts = expected_counts(probabilities[torch.cat([targets, sampled])], num_tries)

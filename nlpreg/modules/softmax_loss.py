@@ -32,7 +32,7 @@ class WordDistribution(torch.nn.Module, Registrable):
     )
     shares_extras = False
 
-    tie_embeddings: bool
+    tie_embeddings = False
 
     def log_probabilities(self, embeddings: Tensor) -> Tensor:
         """The natural logarithm of the probability of every word, (N, embedding_dim) -> (N, num_words)."""
@@ -58,8 +58,37 @@ class WordDistribution(torch.nn.Module, Registrable):
         return result
 
 
+class LinearWordDistribution(WordDistribution):
+    """Base of softmaxes over a score of each word that is linear in the state.
+
+    Subclasses implement `layer` and set `chunk_size`, see `linear_softmax_nll`.
+    """
+
+    chunk_size: int | None
+    half_precision = False
+
+    def project(self, states: Tensor) -> Tensor:
+        """States as wide as the word vectors, (N, D) -> (N, E); by default the states themselves."""
+        return states
+
+    def layer(self) -> tuple[Tensor, Tensor]:
+        """The vectors of all words as columns (E, V), and their biases (V,)."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement layer")
+
+    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """The loss of the targets, summed."""
+        dtype = torch.bfloat16 if self.half_precision else None
+        states = self.project(embeddings)
+        return linear_softmax_nll(states, *self.layer(), targets, chunk_size=self.chunk_size, dtype=dtype)
+
+    def log_probabilities(self, embeddings: Tensor) -> Tensor:
+        """See `WordDistribution.log_probabilities`."""
+        weight, bias = self.layer()
+        return torch.addmm(bias, self.project(embeddings), weight).log_softmax(dim=-1)
+
+
 @WordDistribution.register("softmax")
-class SoftmaxLoss(WordDistribution):
+class SoftmaxLoss(LinearWordDistribution):
     """The summed negative log-likelihood of target words under a linear layer with a softmax.
 
     Logits are made for some embeddings at a time, see `linear_softmax_nll`; there is no second derivative.
@@ -85,21 +114,13 @@ class SoftmaxLoss(WordDistribution):
     ) -> None:
         super().__init__()
         self.half_precision = half_precision
-        self.tie_embeddings = False
         self.chunk_size = chunk_size
         self.softmax_w = torch.nn.Parameter(torch.randn(embedding_dim, num_words) / embedding_dim**0.5)
         self.softmax_b = torch.nn.Parameter(torch.zeros(num_words))
 
-    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """The loss of the targets, summed."""
-        dtype = torch.bfloat16 if self.half_precision else None
-        return linear_softmax_nll(
-            embeddings, self.softmax_w, self.softmax_b, targets, chunk_size=self.chunk_size, dtype=dtype
-        )
-
-    def log_probabilities(self, embeddings: Tensor) -> Tensor:
-        """See `WordDistribution.log_probabilities`."""
-        return torch.addmm(self.softmax_b, embeddings, self.softmax_w).log_softmax(dim=-1)
+    def layer(self) -> tuple[Tensor, Tensor]:
+        """See `LinearWordDistribution.layer`."""
+        return self.softmax_w, self.softmax_b
 
 
 @WordDistribution.register("adaptive_softmax")
@@ -138,7 +159,6 @@ class AdaptiveSoftmaxLoss(WordDistribution):
         head_bias: bool = False,
     ) -> None:
         super().__init__()
-        self.tie_embeddings = False
         if cutoffs is None:
             cutoffs = sorted({max(1, num_words // 10), max(1, num_words // 3)})
             while len(cutoffs) > 1 and embedding_dim < div_value ** len(cutoffs):

@@ -1,17 +1,14 @@
 """Softmaxes over a vocabulary whose word vectors are those of the input: from its embedding, or from the characters of words."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.data import Token, TokenIndexer, Vocabulary
 from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
-from nlpreg.modules.softmax_loss import WordDistribution
+from nlpreg.modules.softmax_loss import LinearWordDistribution, WordDistribution
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.token_embedders.embedding import Embedding
-from nlpreg.nn.util.losses import linear_softmax_nll
 
 # N states, D width of the states, E width of the word vectors, V words, C characters of a word
 
@@ -173,8 +170,23 @@ class SpelledWordVectors(WordVectors):
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
+class TiedWordDistribution(LinearWordDistribution):
+    """Base of softmaxes with the word vectors of another part of the model; subclasses set `shared`."""
+
+    tie_embeddings = True
+    shared: WordVectors
+
+    def project(self, states: Tensor) -> Tensor:
+        """See `LinearWordDistribution.project`."""
+        return self.shared.project(states)
+
+    def layer(self) -> tuple[Tensor, Tensor]:
+        """See `LinearWordDistribution.layer`."""
+        return self.shared.weight().t(), self.shared.bias
+
+
 @WordDistribution.register("tied_softmax")
-class TiedSoftmaxLoss(WordDistribution):
+class TiedSoftmaxLoss(TiedWordDistribution):
     """The softmax over all words with the word vectors of the input embedding.
 
     Where the states have another width than the word vectors, a linear layer without a bias projects them first.
@@ -206,25 +218,23 @@ class TiedSoftmaxLoss(WordDistribution):
         chunk_size: PositiveInt | None = None,
     ) -> None:
         super().__init__()
-        self.tie_embeddings = True
         self.chunk_size = chunk_size
-        self.shared: WordVectors = SharedWordVectors(num_words, embedding_dim, embedding, first_row)
+        self.shared = SharedWordVectors(num_words, embedding_dim, embedding, first_row)
 
-    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """The loss of the targets, summed."""
-        weight = self.shared.weight().t()  # (E, V)
-        return linear_softmax_nll(
-            self.shared.project(embeddings), weight, self.shared.bias, targets, chunk_size=self.chunk_size
-        )
 
-    def log_probabilities(self, embeddings: Tensor) -> Tensor:
-        """See `WordDistribution.log_probabilities`."""
-        logits = torch.addmm(self.shared.bias, self.shared.project(embeddings), self.shared.weight().t())
-        return logits.log_softmax(dim=-1)
+class TiedSampledWordDistribution(TiedWordDistribution, SampledSoftmaxLoss):
+    """Base of sampled softmaxes with the word vectors of another part of the model; subclasses set `shared`."""
+
+    def _make_weights(self, num_words: int, embedding_dim: int) -> None:
+        """Nothing: the weights are those of `shared`."""
+
+    def rows_of(self, words: Tensor) -> tuple[Tensor, Tensor]:
+        """See `SampledSoftmaxLoss.rows_of`."""
+        return self.shared.of(words), self.shared.bias.index_select(0, words)
 
 
 @WordDistribution.register("tied_sampled_softmax")
-class TiedSampledSoftmaxLoss(SampledSoftmaxLoss):
+class TiedSampledSoftmaxLoss(TiedSampledWordDistribution):
     """The sampled softmax with the word vectors of the input embedding, see `TiedSoftmaxLoss`.
 
     Args:
@@ -253,33 +263,11 @@ class TiedSampledSoftmaxLoss(SampledSoftmaxLoss):
         chunk_size: PositiveInt | None = None,
     ) -> None:
         super().__init__(num_words, embedding_dim, num_samples, chunk_size=chunk_size)
-        del self.softmax_w, self.softmax_b
-        self.tie_embeddings = True
-        self.shared: WordVectors = SharedWordVectors(num_words, embedding_dim, embedding, first_row)
-
-    def vectors_of(self, words: Tensor) -> Tensor:
-        """The vectors of some words, (n,) -> (n, E)."""
-        return self.shared.of(words)
-
-    def word_vectors(self) -> Tensor:
-        """The vectors of the words, (V, E)."""
-        return self.shared.weight()
-
-    def word_biases(self) -> Tensor:
-        """One number for each word, (V,)."""
-        return self.shared.bias
-
-    def losses(self, groups: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
-        """See `SampledSoftmaxLoss.losses`."""
-        return super().losses([(self.shared.project(states), targets) for states, targets in groups])
-
-    def log_probabilities(self, embeddings: Tensor) -> Tensor:
-        """Those of the full softmax, in training too, see `WordDistribution.log_probabilities`."""
-        return super().log_probabilities(self.shared.project(embeddings))
+        self.shared = SharedWordVectors(num_words, embedding_dim, embedding, first_row)
 
 
 @WordDistribution.register("tied_character_softmax")
-class TiedCharacterSoftmaxLoss(TiedSoftmaxLoss):
+class TiedCharacterSoftmaxLoss(TiedWordDistribution):
     """The softmax over all words with the vectors that the model's input makes of their characters.
 
     The vectors of the whole vocabulary are computed for every batch of the training; with many words, take
@@ -315,8 +303,7 @@ class TiedCharacterSoftmaxLoss(TiedSoftmaxLoss):
         namespace: str = "tokens",
         chunk_size: PositiveInt | None = None,
     ) -> None:
-        WordDistribution.__init__(self)
-        self.tie_embeddings = True
+        super().__init__()
         self.chunk_size = chunk_size
         self.shared = SpelledWordVectors(
             num_words, embedding_dim, text_field_embedder, embedder, indexer, vocab, namespace
@@ -324,7 +311,7 @@ class TiedCharacterSoftmaxLoss(TiedSoftmaxLoss):
 
 
 @WordDistribution.register("tied_character_sampled_softmax")
-class TiedCharacterSampledSoftmaxLoss(TiedSampledSoftmaxLoss):
+class TiedCharacterSampledSoftmaxLoss(TiedSampledWordDistribution):
     """The sampled softmax with the vectors that the model's input makes of the characters of words.
 
     Args:
@@ -358,9 +345,7 @@ class TiedCharacterSampledSoftmaxLoss(TiedSampledSoftmaxLoss):
         namespace: str = "tokens",
         chunk_size: PositiveInt | None = None,
     ) -> None:
-        SampledSoftmaxLoss.__init__(self, num_words, embedding_dim, num_samples, chunk_size=chunk_size)
-        del self.softmax_w, self.softmax_b
-        self.tie_embeddings = True
+        super().__init__(num_words, embedding_dim, num_samples, chunk_size=chunk_size)
         self.shared = SpelledWordVectors(
             num_words, embedding_dim, text_field_embedder, embedder, indexer, vocab, namespace
         )

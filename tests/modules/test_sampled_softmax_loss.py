@@ -117,7 +117,8 @@ def by_definition(
     loss: SampledSoftmaxLoss, embeddings: Tensor, targets: Tensor, sampled: Tensor, tries: float
 ) -> Tensor:
     """The loss, row by row."""
-    weight, bias = loss.word_vectors(), loss.word_biases()
+    columns, bias = loss.layer()
+    weight = columns.t()
     total = torch.zeros((), dtype=embeddings.dtype)
 
     def logit(row: int, word: int) -> Tensor:
@@ -137,7 +138,7 @@ def by_definition(
 def test_equals_the_definition(sparse: bool, chunk_size: int | None) -> None:
     torch.manual_seed(0)
     loss = SampledSoftmaxLoss(12, 4, 5, sparse=sparse, chunk_size=chunk_size)
-    torch.nn.init.normal_(loss.word_biases() if not sparse else loss.softmax_b.weight)
+    torch.nn.init.normal_(loss.softmax_b.weight if sparse else loss.softmax_b)
     sampled = torch.tensor([3, 0, 7, 11, 1])
     loss.choice_func = lambda num_words, num_samples: (sampled.numpy(), 9)
     embeddings = torch.randn(6, 4, requires_grad=True)
