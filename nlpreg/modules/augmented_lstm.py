@@ -186,7 +186,7 @@ def run_stack(
     initial: recurrence.LstmState | None,
     dropout: Callable[[recurrence.Rows], recurrence.Rows] | None = None,
 ) -> tuple[list[recurrence.Rows], recurrence.LstmState]:
-    """Run layers one after the other, each over the joined outputs of both directions of the one before.
+    """Run a stack of layers, each over the joined outputs of both directions of the layer before.
 
     Args:
         layers: the LSTM of each layer, or its forward and its backward one.

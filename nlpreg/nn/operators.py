@@ -102,7 +102,8 @@ def is_exporting() -> bool:
 
     Modules then use plain tensor operations whose number does not depend on the data, even if they are slower.
     """
-    return _exporting.get()
+    # `torch.compile` cannot trace a ContextVar. A model is exported without Dynamo, so its tracing is no export.
+    return not torch.compiler.is_dynamo_compiling() and _exporting.get()
 
 
 @contextlib.contextmanager

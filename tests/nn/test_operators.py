@@ -6,7 +6,7 @@ import torch
 from nlpreg.modules.seq2seq_encoders import StackedBidirectionalLstmSeq2SeqEncoder
 from nlpreg.modules.seq2vec_encoders import CnnEncoder
 from nlpreg.modules.token_embedders import Embedding, TokenCharactersEncoder
-from nlpreg.nn.operators import define_operator, for_autocast, run_uncompiled
+from nlpreg.nn.operators import define_operator, exporting, for_autocast, is_exporting, run_uncompiled
 
 
 def weighted_powers(numbers, weights, bias, exponent):
@@ -49,6 +49,16 @@ def test_unused_results_and_whole_numbers_have_no_gradient():
     assert numbers.grad.tolist() == [2.0, 2.0]
     powers, _ = operator(torch.tensor([1, 2]), [torch.tensor(2)], None, 2)
     assert powers.tolist() == [2, 8]
+
+
+def test_a_compiled_function_may_ask_whether_a_model_is_exported():
+    def plus_or_minus_one(numbers):
+        return numbers + 1 if not is_exporting() else numbers - 1
+
+    compiled = torch.compile(plus_or_minus_one, fullgraph=True, backend="eager")
+    assert compiled(torch.zeros(1)).item() == 1
+    with exporting():
+        assert plus_or_minus_one(torch.zeros(1)).item() == -1
 
 
 def test_autocast():
