@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from child_processes import youngest_child
 
 from nlpreg.commands.command_line import exit_status as main
 from nlpreg.common.digests import digest_of
@@ -155,13 +156,11 @@ def test_processes_that_are_asked_to_end(tagger: dict[str, Any], tmp_path: Path,
 @pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_run(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:
     process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}))
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(children[-1]), signal.SIGKILL)
+    os.kill(youngest_child(process), signal.SIGKILL)
     code, errors = outcome(process)
     assert code == 1
-    *_, error, hint = (
-        errors.splitlines()
-    )  # nothing comes after the error, such as warnings of resource trackers
+    # nothing comes after the error, such as warnings of resource trackers
+    *_, error, hint = errors.splitlines()
     assert "was killed by SIGKILL" in error and hint.startswith("(--debug") and "Traceback" not in errors
 
 
@@ -208,9 +207,11 @@ def test_under_torchrun(tagger: dict[str, Any], tmp_path: Path) -> None:
 @pytest.mark.skipif(
     not hasattr(torch.cpu.Stream, "record_event"), reason="this torch cannot shard on the CPU"
 )
-def test_shards_go_on_in_more_processes(tagger: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("save_sharded", [False, True], ids=["gathered", "sharded"])
+def test_shards_go_on_in_more_processes(save_sharded: bool, tagger: dict[str, Any], tmp_path: Path) -> None:
     del tagger["trainer"]["cuda_device"]
     tagger["trainer"]["num_epochs"] = 100_000
+    tagger["trainer"]["checkpointer"] = {"save_sharded": save_sharded}
     tagger["validation_data_path"] = tagger["train_data_path"]  # enough for three
     config = {**tagger, "distributed": {"ddp_accelerator": "fsdp2"}}
     (tmp_path / "c.json").write_text(json.dumps(config))
@@ -237,8 +238,9 @@ def test_shards_go_on_in_more_processes(tagger: dict[str, Any], tmp_path: Path) 
             finally:
                 process.kill()
         assert len(list(folder.glob("metrics_epoch_*"))) >= epochs
-        sizes = {len(json.loads(path.read_text())) for path in folder.glob("checkpoint_*.json")}
-        assert 2 * size in sizes
+        records = [json.loads(path.read_text()) for path in folder.glob("checkpoint_*.json")]
+        # the training state, and the weights in one file, or a file of each process with one of metadata
+        assert 2 + size * save_sharded in {len(record) for record in records}
     assert "saved by 2 processes and is resumed by 3" in (folder / "out_worker0.log").read_text()
     assert torch.load(folder / "best.th", weights_only=True)["encoder._module.weight_ih_l0"].shape == (16, 4)
 

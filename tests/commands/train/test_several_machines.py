@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_processes import youngest_child
 
 from nlpreg.common.util import find_open_port
 
@@ -85,12 +86,6 @@ def wait_for_checkpoint(folder: Path, processes: list[subprocess.Popen[str]]) ->
         time.sleep(0.05)
 
 
-def worker_of(launcher: subprocess.Popen[str]) -> int:
-    """The youngest process that a launcher started, from whichever thread."""
-    tasks = Path(f"/proc/{launcher.pid}/task").iterdir()
-    return max(int(pid) for task in tasks for pid in (task / "children").read_text().split())
-
-
 @pytest.fixture
 def short(tagger: dict[str, Any]) -> dict[str, Any]:
     del tagger["trainer"]["cuda_device"]
@@ -122,7 +117,7 @@ def test_a_process_that_is_killed_ends_the_run_on_both_machines(
 ) -> None:
     processes = machines(endless, ("one", "two"))
     wait_for_checkpoint(tmp_path / "one", processes)
-    os.kill(worker_of(processes[1]), signal.SIGKILL)
+    os.kill(youngest_child(processes[1]), signal.SIGKILL)
     started = time.monotonic()
     first, second = outcomes(processes)
     assert time.monotonic() - started < 60
@@ -147,7 +142,7 @@ def test_a_killed_process_under_torchrun_ends_the_run_on_both_machines(
 ) -> None:
     processes = machines(endless, ("one", "two"), by_torchrun=True)
     wait_for_checkpoint(tmp_path / "one", processes)
-    os.kill(worker_of(processes[1]), signal.SIGKILL)
+    os.kill(youngest_child(processes[1]), signal.SIGKILL)
     for code, errors in outcomes(processes):
         assert code == 1, errors
 
