@@ -2,20 +2,17 @@
 
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor
 
 from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.basic_classifier import TextClassifier
 from nlpreg.models.heads.head import Head
 from nlpreg.modules import FeedForward, Seq2VecEncoder
-from nlpreg.nn.cpu_layers import Dropout
-from nlpreg.training.metrics import CategoricalAccuracy
 
 
 @Head.register("classifier")
-class ClassifierHead(Head):
+class ClassifierHead(TextClassifier, Head):
     """Pools an encoded text into one vector and classifies it.
 
     Args:
@@ -31,8 +28,6 @@ class ClassifierHead(Head):
         ValueError: the width of the text's vector is unknown.
     """
 
-    default_predictor = "text_classifier"
-    label_namespaces = ("_label_namespace",)
     dimension_chain: ClassVar[tuple[str, ...]] = ("seq2vec_encoder", "feedforward")
 
     def __init__(
@@ -46,14 +41,8 @@ class ClassifierHead(Head):
         label_namespace: str = "labels",
     ) -> None:
         super().__init__(vocab)
-        self._seq2vec_encoder = seq2vec_encoder
-        self._feedforward = feedforward
-        width = _width_of(seq2vec_encoder, input_dim) if feedforward is None else feedforward.get_output_dim()
-        self._dropout = Dropout(dropout) if dropout else None
-        self._label_namespace = label_namespace
-        self._num_labels = num_labels or vocab.get_vocab_size(label_namespace)
-        self._classification_layer = nn.Linear(width, self._num_labels)
-        self._accuracy = CategoricalAccuracy()
+        width = None if feedforward is not None else _width_of(seq2vec_encoder, input_dim)
+        self.set_up_classifier(seq2vec_encoder, feedforward, dropout, num_labels, label_namespace, width)
 
     def forward(
         self, encoded_text: Tensor, encoded_text_mask: Tensor, label: Tensor | None = None
@@ -69,31 +58,7 @@ class ClassifierHead(Head):
             `logits` and `probs` (B, C); with gold labels `loss`, the mean over texts, 0-d, and
             their number, `batch_weight`, 0-d.
         """
-        vector = self._seq2vec_encoder(encoded_text, mask=encoded_text_mask)  # (B, D)
-        if self._dropout is not None:
-            vector = self._dropout(vector)
-        if self._feedforward is not None:
-            vector = self._feedforward(vector)
-        logits = self._classification_layer(vector)  # (B, C)
-        output = {"logits": logits, "probs": torch.softmax(logits, dim=-1)}
-        if label is not None:
-            gold = label.long().view(-1)
-            output["loss"] = cross_entropy(logits, gold)
-            output["batch_weight"] = torch.full((), gold.numel(), device=logits.device)
-            self._accuracy(logits, gold)
-        return output
-
-    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Add `label`, the name of the best label (its id if it has no name), where there are `probs`."""
-        if "probs" in output_dict:
-            labels = self.vocab.get_index_to_token_vocabulary(self._label_namespace)
-            best = output_dict["probs"].argmax(-1).tolist()
-            output_dict["label"] = [labels.get(label_id, str(label_id)) for label_id in best]
-        return output_dict
-
-    def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`accuracy`."""
-        return {"accuracy": self._accuracy.get_metric(reset)}
+        return self.classify(encoded_text, encoded_text_mask, label)
 
 
 def _width_of(seq2vec_encoder: Seq2VecEncoder, input_dim: int | None) -> int:
