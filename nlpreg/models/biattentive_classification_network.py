@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from nlpreg.common.checks import ConfigurationError, Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import accuracy_metrics, check_widths
+from nlpreg.models.tagging import accuracy_metrics, check_chain, check_widths
 from nlpreg.modules import Elmo, FeedForward, Maxout, Seq2SeqEncoder, TextFieldEmbedder
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, masked_max, masked_mean, masked_softmax, weighted_sum
@@ -86,24 +86,14 @@ class BiattentiveClassificationNetwork(Model):
         integrated_width = integrator.get_output_dim() + use_integrator_output_elmo * elmo_width
         self._self_attentive_pooling_projection = nn.Linear(integrated_width, 1)
         self._output_layer = output_layer
-        for left, left_width, right, right_width in (
-            (
-                "the embedders",
-                embedded_width,
-                "pre_encode_feedforward",
-                pre_encode_feedforward.get_input_dim(),
-            ),
-            (
-                "pre_encode_feedforward",
-                pre_encode_feedforward.get_output_dim(),
-                "encoder",
-                encoder.get_input_dim(),
-            ),
-            ("three times encoder", 3 * encoder.get_output_dim(), "integrator", integrator.get_input_dim()),
-            ("four pools of integrator", 4 * integrated_width, "output_layer", output_layer.get_input_dim()),
-            ("output_layer", output_layer.get_output_dim(), "the softmax over labels", self._num_classes),
-        ):
-            check_widths(left, left_width, right, right_width)
+        first_input = pre_encode_feedforward.get_input_dim()
+        check_widths("the embedders", embedded_width, "pre_encode_feedforward", first_input)
+        encoded_width = check_chain(pre_encode_feedforward=pre_encode_feedforward, encoder=encoder)
+        check_widths("three times encoder", 3 * encoded_width, "integrator", integrator.get_input_dim())
+        pooled_width = 4 * integrated_width
+        check_widths("four pools of integrator", pooled_width, "output_layer", output_layer.get_input_dim())
+        num_scores = output_layer.get_output_dim()
+        check_widths("output_layer", num_scores, "the softmax over labels", self._num_classes)
         self.metrics = accuracy_metrics()
         if initializer is not None:
             initializer(self)

@@ -113,10 +113,7 @@ class CrfTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
             verbose_metrics=verbose_metrics,
             **kwargs,
         )
-        width = encoder.get_output_dim()
-        if feedforward is not None:
-            tagging.check_widths("encoder", width, "feedforward", feedforward.get_input_dim())
-            width = feedforward.get_output_dim()
+        width = tagging.check_chain(encoder=encoder, feedforward=feedforward)
         self.check_arguments(
             label_encoding, constrain_crf_decoding, calculate_span_f1, partial_labels, label_weights
         )

@@ -1,6 +1,7 @@
 """Helpers for taggers: metrics, label encodings, spans and tag names."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -55,9 +56,7 @@ class ProbabilisticTagger(Model):
     ) -> None:
         super().__init__(vocab, **kwargs)
         check_share(confidence_threshold=confidence_threshold)
-        check_widths(
-            "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
-        )
+        check_chain(text_field_embedder=text_field_embedder, encoder=encoder)
         self.text_field_embedder = text_field_embedder
         self.encoder = encoder
         self.confidences = confidences
@@ -345,6 +344,25 @@ def without_padding(rows: Sequence[list[Any]], mask: Tensor) -> list[list[Any]]:
         [item for item, is_word in zip(row, words, strict=True) if is_word]
         for row, words in zip(rows, mask.tolist(), strict=True)
     ]
+
+
+def check_chain(**parts: Any) -> int:
+    """Check that each of several parts takes what the one before gives.
+
+    Args:
+        **parts: modules with `get_input_dim` and `get_output_dim`, by name, in their order; those that are None do not count.
+
+    Returns:
+        The width of the last one's output.
+
+    Raises:
+        ConfigurationError: two widths differ.
+    """
+    given = [(name, part) for name, part in parts.items() if part is not None]
+    for (left, before), (right, after) in pairwise(given):
+        check_widths(left, before.get_output_dim(), right, after.get_input_dim())
+    width: int = given[-1][1].get_output_dim()
+    return width
 
 
 def check_widths(left: str, left_width: int, right: str, right_width: int) -> None:

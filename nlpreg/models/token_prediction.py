@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from nlpreg.common.checks import Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import check_widths, tag_names, without_padding
+from nlpreg.models.tagging import check_chain, tag_names, without_padding
 from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder
 from nlpreg.modules.language_model_heads import LanguageModelHead
 from nlpreg.nn.cpu_layers import Dropout
@@ -52,11 +52,11 @@ class TokenPredictionModel(Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(vocab, **kwargs)
-        width = text_field_embedder.get_output_dim()
-        if contextualizer is not None:
-            check_widths("text_field_embedder", width, "contextualizer", contextualizer.get_input_dim())
-            width = contextualizer.get_output_dim()
-        check_widths("the encoded text", width, "language_model_head", language_model_head.get_input_dim())
+        check_chain(
+            text_field_embedder=text_field_embedder,
+            contextualizer=contextualizer,
+            language_model_head=language_model_head,
+        )
         self._text_field_embedder = text_field_embedder
         self._contextualizer = contextualizer
         self._language_model_head = language_model_head
