@@ -5,6 +5,16 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 
+# the attributes in a checkpoint, where their names begin without an underscore
+_STATE = (
+    "_best_so_far",
+    "_epochs_with_no_improvement",
+    "_is_best_so_far",
+    "_epoch_number",
+    "best_epoch",
+    "best_epoch_metrics",
+)
+
 
 class MetricTracker:
     """Tracks one validation metric, or the sum of several, and decides when to stop.
@@ -19,12 +29,7 @@ class MetricTracker:
 
     def __init__(self, metric_name: str | list[str], patience: int | None = None) -> None:
         self._patience = patience
-        self._best_so_far: float | None = None
-        self._epochs_with_no_improvement = 0
-        self._is_best_so_far = True
-        self._epoch_number = 0
-        self.best_epoch: int | None = None
-        self.best_epoch_metrics: dict[str, float] = {}
+        self.clear()
         names = [metric_name] if isinstance(metric_name, str) else list(metric_name)
         if not names:
             raise ConfigurationError("trainer.validation_metric: expected at least one metric, got none")
@@ -43,12 +48,12 @@ class MetricTracker:
 
     def clear(self) -> None:
         """Reset to the state before any validation."""
-        self._best_so_far = None
+        self._best_so_far: float | None = None
         self._epochs_with_no_improvement = 0
         self._is_best_so_far = True
         self._epoch_number = 0
-        self.best_epoch = None
-        self.best_epoch_metrics = {}
+        self.best_epoch: int | None = None
+        self.best_epoch_metrics: dict[str, float] = {}
 
     def combined_score(self, metrics: dict[str, float]) -> float:
         """The sum of the `+` metrics minus that of the `-` metrics; higher is better.
@@ -96,20 +101,10 @@ class MetricTracker:
 
     def state_dict(self) -> dict[str, Any]:
         """The best score, and the counters of validations."""
-        return {
-            "best_so_far": self._best_so_far,
-            "epochs_with_no_improvement": self._epochs_with_no_improvement,
-            "is_best_so_far": self._is_best_so_far,
-            "epoch_number": self._epoch_number,
-            "best_epoch": self.best_epoch,
-            "best_epoch_metrics": self.best_epoch_metrics,
-        }
+        return {name.removeprefix("_"): getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume from a `state_dict`."""
-        self._best_so_far = state_dict["best_so_far"]
-        self._epochs_with_no_improvement = state_dict["epochs_with_no_improvement"]
-        self._is_best_so_far = state_dict["is_best_so_far"]
-        self._epoch_number = state_dict["epoch_number"]
-        self.best_epoch = state_dict["best_epoch"]
-        self.best_epoch_metrics = state_dict.get("best_epoch_metrics", {})
+        self.clear()  # old states have no `best_epoch_metrics`
+        for name in _STATE:
+            setattr(self, name, state_dict.get(name.removeprefix("_"), getattr(self, name)))
