@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.data import TextFieldTensors, Token, Vocabulary
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
 from nlpreg.nn import beam_search
@@ -79,18 +79,10 @@ class GenerationOptions:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        at_least: dict[str, float] = {
-            "max_tokens": 1, "min_tokens": 0, "num": 1, "temperature": 0, "top_k": 1, "repetition_penalty": 1,
-            "no_repeat_ngram_size": 1, "num_beams": 1,
-        }  # fmt: skip
-        for name, least in at_least.items():
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ConfigurationError(f"{name}: expected {least} or more, got {value}")
-        for name in ("top_p", "min_p"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ConfigurationError(f"{name}: expected a number from 0 to 1, got {value}")
+        for name in ("max_tokens", "num", "top_k", "repetition_penalty", "no_repeat_ngram_size", "num_beams"):
+            check_at_least(1, **{name: getattr(self, name)})
+        check_at_least(0, min_tokens=self.min_tokens, temperature=self.temperature)
+        check_share(top_p=self.top_p, min_p=self.min_p)
         if self.min_tokens > self.max_tokens:
             raise ConfigurationError(
                 f"min_tokens: expected at most max_tokens, {self.max_tokens}, got {self.min_tokens}"
