@@ -119,6 +119,11 @@ def create_serialization_dir(
             f"{folder}: the folder is not empty; give another one, or --recover to resume the run in it, or "
             "--force to delete it"
         )
+    make_folder(folder)
+
+
+def make_folder(folder: str) -> None:
+    """Create the folder of a run, if it is missing."""
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
@@ -173,13 +178,13 @@ def locked(serialization_dir: str | os.PathLike[str]) -> Iterator[None]:
     except ImportError:  # not on Windows
         yield
         return
+    path = os.path.join(folder, LOCK_NAME)
     try:
         os.makedirs(folder, exist_ok=True)
-        descriptor = _opened_lock(os.path.join(folder, LOCK_NAME))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
     except OSError:  # `create_serialization_dir` reports the reason
         yield
         return
-    path = os.path.join(folder, LOCK_NAME)
     try:
         try:
             # Unlike with `flock`, the lock belongs to the process, and forked workers do not inherit it.
@@ -205,10 +210,6 @@ def locked(serialization_dir: str | os.PathLike[str]) -> Iterator[None]:
                 os.unlink(path)
     finally:
         os.close(descriptor)
-
-
-def _opened_lock(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
 
 
 def _holder(path: str) -> str:

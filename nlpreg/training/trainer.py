@@ -10,6 +10,7 @@ import torch
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.util import int_to_device, is_global_primary
+from nlpreg.training.serialization_dir import make_folder
 
 
 class TrainerCheckpoint(NamedTuple):
@@ -67,7 +68,7 @@ class Trainer(Registrable):
         world_size: int = 1,
     ) -> None:
         self._serialization_dir = os.fspath(serialization_dir or tempfile.mkdtemp(prefix="nlpreg_"))
-        _make_folder(self._serialization_dir)
+        make_folder(self._serialization_dir)
         self.cuda_device = resolve_device(cuda_device)
         self._distributed = distributed
         self._rank = local_rank
@@ -119,13 +120,6 @@ def check_world_size(distributed: bool, world_size: int) -> None:
             f"trainer.distributed: expected at least 2 processes, got world_size {world_size}; leave it out, and for several "
             'name their devices under the top-level key "distributed", as in {"cuda_devices": [0, 1]}'
         )
-
-
-def _make_folder(path: str) -> None:
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot create the folder of the run ({error.strerror})") from error
 
 
 # Names that AllenNLP up to 2.4 had in this module, and the modules that have them now, which import this one.
