@@ -15,7 +15,13 @@ from nlpreg.common.util import format_timedelta
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.losses import Accumulation
 from nlpreg.training.metrics.metric import local_metrics
-from nlpreg.training.metrics_log import ProgressBar, get_metrics, memory_metrics, repeatable_metrics
+from nlpreg.training.metrics_log import (
+    ProgressBar,
+    get_metrics,
+    memory_metrics,
+    metrics_with_loss,
+    repeatable_metrics,
+)
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict, metrics_of
 from nlpreg.training.run import RunningTrainer
 from nlpreg.training.state import ModelSnapshot, begins_pass, reset_states
@@ -256,13 +262,7 @@ class TrainingLoop:
 
     def _metrics(self, reset: bool = False) -> dict[str, float]:
         """The metrics of the epoch so far: those of this process or, at the end, of all processes."""
-        model, loss = self._run.model, self._run.loss
-        if reset:
-            return get_metrics(model, loss.total, loss.total_penalty, None, None, loss.weight, True)
-        with local_metrics():
-            return get_metrics(
-                model, loss.total, loss.total_penalty, loss.last, loss.last_penalty, loss.weight
-            )
+        return metrics_with_loss(self._run.model, self._run.loss, reset)
 
     def _log_step(self) -> None:
         run = self._run

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from nlpreg.training.communicator import Communicator
 from nlpreg.training.gradients import scale_gradients
 from nlpreg.training.protocols import ModelOutputs
 
@@ -133,10 +134,18 @@ class RunningLoss:
         check: whether a loss that is not finite is an error.
         loss_is_sum: whether losses are sums over the targets of their batch, which add up; otherwise they are
             averaged with their weights.
+        has_penalty: whether there are penalties; by default if one was added.
     """
 
-    def __init__(self, where: str = "", check: bool = True, loss_is_sum: bool = False) -> None:
+    def __init__(
+        self,
+        where: str = "",
+        check: bool = True,
+        loss_is_sum: bool = False,
+        has_penalty: bool | None = None,
+    ) -> None:
         self.where = where
+        self._has_penalty = has_penalty
         self._check = check
         self._loss_is_sum = loss_is_sum
         self._sums = {"loss": 0.0, "reg_loss": 0.0}
@@ -213,7 +222,8 @@ class RunningLoss:
     def total_penalty(self) -> float | None:
         """Weighted sum of the penalties; None without any."""
         self.read()
-        return self._sums["reg_loss"] if "reg_loss" in self._last else None
+        has_penalty = "reg_loss" in self._last if self._has_penalty is None else self._has_penalty
+        return self._sums["reg_loss"] if has_penalty else None
 
     @property
     def weight(self) -> float:
@@ -233,17 +243,21 @@ class RunningLoss:
         self.read()
         return self._last.get("reg_loss")
 
-    def all_reduce(self, device: torch.device) -> tuple[float, float, float, int]:
-        """The sum of the losses, of the penalties, their weight, and the number of losses, over all processes.
+    def sums_of_all(self, communicator: Communicator) -> tuple[float, float | None, float, int]:
+        """The sum of the losses, of the penalties (None without any), their weight, and the number of losses.
 
         Args:
-            device: the device of the process group: the CPU, or a GPU for NCCL.
+            communicator: that of the processes whose losses are added up.
         """
-        numbers = [self.total, self.total_penalty or 0.0, self._weight, float(self.count)]
-        sums = torch.tensor(numbers, dtype=torch.float64, device=device)
+        penalty = self.total_penalty
+        if communicator.size == 1:
+            return self.total, penalty, self.weight, self.count
+        numbers = [self.total, penalty or 0.0, self._weight, float(self.count)]
+        sums = torch.tensor(numbers, dtype=torch.float64, device=communicator.device)
         dist.all_reduce(sums)
-        total, penalty, weight, count = sums.tolist()
-        return total, penalty, float(count > 0) if self._loss_is_sum else weight, int(count)
+        total, penalties, weight, count = sums.tolist()
+        weight = float(count > 0) if self._loss_is_sum else weight
+        return total, None if penalty is None else penalties, weight, int(count)
 
     def state_dict(self) -> dict[str, Any]:
         """The sums so far."""

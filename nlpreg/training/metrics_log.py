@@ -15,7 +15,9 @@ from nlpreg.common import Tqdm
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.sanitize import json_numbers, sanitize
 from nlpreg.common.util import dump_metrics, format_size, peak_cpu_memory, peak_gpu_memory
+from nlpreg.training.losses import RunningLoss
 from nlpreg.training.metric_tracker import MetricTracker
+from nlpreg.training.metrics.metric import local_metrics
 from nlpreg.training.protocols import MetricValues, TrainableModel, metrics_of
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,14 @@ def get_metrics(
     return metrics
 
 
+def metrics_with_loss(model: TrainableModel, loss: RunningLoss, reset: bool = False) -> dict[str, float]:
+    """The model's metrics and the mean loss: of all processes if they are reset afterwards, else of this one so far."""
+    if reset:
+        return get_metrics(model, loss.total, loss.total_penalty, None, None, loss.weight, True)
+    with local_metrics():
+        return get_metrics(model, loss.total, loss.total_penalty, loss.last, loss.last_penalty, loss.weight)
+
+
 def description_from_metrics(metrics: MetricValues) -> str:
     """Format metrics as the description of a progress bar; names that begin with an underscore are hidden."""
     if not HasBeenWarned.tqdm_ignores_underscores and any(name.startswith("_") for name in metrics):
@@ -72,17 +82,12 @@ def description_from_metrics(metrics: MetricValues) -> str:
 
 def get_train_and_validation_metrics(metrics: MetricValues) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split a run's metrics into training and validation metrics, without their prefixes."""
-    not_of_an_epoch = ("duration", "start_epoch", "epochs")
-    training = {
-        name.removeprefix("training_"): value
-        for name, value in metrics.items()
-        if name.startswith("training_") and name.removeprefix("training_") not in not_of_an_epoch
-    }
-    validation = {
-        name.removeprefix("validation_"): value
-        for name, value in metrics.items()
-        if name.startswith("validation_")
-    }
+    training, validation = (
+        {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
+        for prefix in ("training_", "validation_")
+    )
+    for not_of_an_epoch in ("duration", "start_epoch", "epochs"):
+        training.pop(not_of_an_epoch, None)
     return training, validation
 
 

@@ -19,7 +19,7 @@ from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.communicator import make_communicator
 from nlpreg.training.losses import RunningLoss, weight_of
 from nlpreg.training.metrics.metric import local_metrics, named_metrics
-from nlpreg.training.metrics_log import ProgressBar, get_metrics
+from nlpreg.training.metrics_log import ProgressBar, metrics_with_loss
 from nlpreg.training.protocols import (
     ModelOutputs,
     ReadableModel,
@@ -51,8 +51,9 @@ class Validation:
         self._trainer = trainer
         self._run = trainer.run
         self._data = trainer.run.validation_data
-        self._loss = RunningLoss("the validation", check=False, loss_is_sum=trainer.run.loss_is_sum)
-        self._has_penalty = penalty_of(trainer.model) is not None
+        # a penalty of 0 is reported: validation adds none
+        has_penalty = penalty_of(trainer.model) is not None
+        self._loss = RunningLoss("the validation", False, trainer.run.loss_is_sum, has_penalty)
         self._on_batch = [c for c in callbacks if type(c).on_batch is not TrainerCallback.on_batch]
         self._num_batches = 0
 
@@ -89,11 +90,7 @@ class Validation:
         num_batches = sum(self._run.communicator.all_gather(self._num_batches))
         if num_batches == 0:
             raise _no_batches("the validation data", "validation_data_path")
-        loss = self._loss
-        if self._run.communicator.size == 1:
-            return loss.total, self._penalty_total(loss.total_penalty), loss.weight
-        total, penalty, weight, _ = loss.all_reduce(self._run.communicator.device)
-        return total, self._penalty_total(penalty), weight
+        return self._loss.sums_of_all(self._run.communicator)[:3]
 
     def _progress_bar(self) -> ProgressBar:
         length = None if self._data.loader is None else loader_length(self._data.loader)
@@ -147,20 +144,7 @@ class Validation:
             )
 
     def _local_metrics(self) -> dict[str, float]:
-        loss = self._loss
-        with local_metrics():
-            return get_metrics(
-                self._run.model,
-                loss.total,
-                self._penalty_total(loss.total_penalty),
-                loss.last,
-                loss.last_penalty,
-                loss.weight,
-            )
-
-    def _penalty_total(self, total: float | None) -> float | None:
-        """The sum of the penalties, or None for models without a penalty; 0 in validation, which adds no penalty."""
-        return (total or 0.0) if self._has_penalty else None
+        return metrics_with_loss(self._run.model, self._loss)
 
 
 PredictionLine = Callable[[TensorDict, ModelOutputs], str]
@@ -226,11 +210,7 @@ def evaluate(
         if sum(communicator.all_gather(num_batches)) == 0:
             raise _no_batches("the data to evaluate on", "the data path")
     metrics: dict[str, Any] = metrics_of(model, reset=True)
-    total, _, weight, count = (
-        loss.all_reduce(communicator.device)
-        if communicator.size > 1
-        else (loss.total, None, loss.weight, loss.count)
-    )
+    total, _, weight, count = loss.sums_of_all(communicator)
     if count > 0:
         metrics["loss"] = total / weight if weight else float("nan")
     if output_file is not None:
