@@ -7,7 +7,13 @@ from typing import Any, ClassVar, Literal
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence, to_bioul
-from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, columns_of, excerpt
+from nlpreg.data.dataset_readers.dataset_utils.text_files import (
+    DataFile,
+    bad_line,
+    columns_of,
+    excerpt,
+    split_block,
+)
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, check_choice, tagged_instance
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
@@ -81,33 +87,21 @@ class ConllReader(TextFileReader):
         for number, block in file.blocks():
             if self.divider is None or self.divider not in block:
                 yield number, block
-            else:
-                yield from self._divided(number, block)
-
-    def _divided(self, number: int, block: str) -> Iterator[tuple[int, str]]:
-        """The sentences of a block that contains dividers."""
-        sentence: list[str] = []
-        for line, text in enumerate(block.split("\n"), start=number):
-            if text.split(maxsplit=1)[:1] == [self.divider]:
+                continue
+            for first, sentence, _ in split_block(number, block, self._is_divider):
                 if sentence:
-                    yield line - len(sentence), "\n".join(sentence)
-                sentence = []
-            else:
-                sentence.append(text)
-        if sentence:
-            yield number + block.count("\n") + 1 - len(sentence), "\n".join(sentence)
+                    yield first, sentence
+
+    def _is_divider(self, line: str) -> bool:
+        return line.split(maxsplit=1)[:1] == [self.divider]
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
         num_columns = len(self.columns) + 1
         rows = [columns_of(text, num_columns) for text in unit.split("\n")]
-        if any(len(row) != num_columns for row in rows):
-            offset = next(i for i, row in enumerate(rows) if len(row) != num_columns)
-            raise bad_line(
-                file,
-                line + offset,
-                f"{num_columns} columns (word, {', '.join(self.columns)})",
-                f"{len(rows[offset])}: {excerpt(' '.join(rows[offset]))}",
-            )
+        for offset, row in enumerate(rows):
+            if len(row) != num_columns:
+                expected = f"{num_columns} columns (word, {', '.join(self.columns)})"
+                raise bad_line(file, line + offset, expected, f"{len(row)}: {excerpt(' '.join(row))}")
         words, *columns = map(list, zip(*rows, strict=True))
         try:
             return self.text_to_instance(self._as_tokens(words), *columns)

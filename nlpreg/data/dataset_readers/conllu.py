@@ -119,18 +119,13 @@ class ConlluDatasetReader(text_file_reader.TextFileReader):
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
         cells = _regular_columns(unit)
-        if cells is not None:
-            forms, tags = cells[FORM::_NUM_COLUMNS], cells[self._tag_index :: _NUM_COLUMNS]
-            further = {name: cells[at::_NUM_COLUMNS] for name, at in self._further_indices.items()}
-            return self._tagged(forms, tags, further, file, line)
-        return self._instance_of_irregular(unit, file, line)
-
-    def _tagged(
-        self, forms: list[str], tags: list[str], further: dict[str, list[str]], file: str, line: int
-    ) -> Instance:
-        """The instance of a sentence; without tags if its file has none."""
+        if cells is None:
+            cells = _checked_columns(unit, file, line)
+            if not cells:
+                return None  # comments alone
+        tokens, tags = self._as_tokens(cells[FORM::_NUM_COLUMNS]), cells[self._tag_index :: _NUM_COLUMNS]
         if file in self._untagged_files and set(tags) == {_UNSPECIFIED}:
-            return self.text_to_instance(self._as_tokens(forms))
+            return self.text_to_instance(tokens)
         is_unexpected = _UNSPECIFIED in tags and self._tag_index in _NEVER_EMPTY
         if is_unexpected and self.unknown_tag != _UNSPECIFIED and not self._has_warned:
             self._has_warned = True
@@ -139,35 +134,10 @@ class ConlluDatasetReader(text_file_reader.TextFileReader):
                 file,
                 line,
             )
-        if further:
-            return self.text_to_instance(self._as_tokens(forms), tags, further)
-        # a subclass need not support further columns
-        return self.text_to_instance(self._as_tokens(forms), tags)
-
-    def _instance_of_irregular(self, unit: str, file: str, line: int) -> Instance | None:
-        """The instance of a sentence that has errors, or lines other than those of words."""
-        lines = [text for text in unit.split("\n") if text and text[0] != "#"]
-        if not lines:
-            return None  # comments alone
-        last = max(self._tag_index, *self._further_indices.values(), FORM)
-        rows = [text.split("\t", last + 1) for text in lines]
-        words = [columns for columns in rows if columns[0].isdecimal()]
-        num_tabs = (_NUM_COLUMNS - 1) * len(lines)
-        if (
-            unit.count("\t") != num_tabs
-            or not words
-            or int(words[-1][0]) != len(words)
-            or not _are_skipped_rows(rows, words)
-        ):
-            _check(unit, file, line)  # it may be correct, with a tab in a comment
-        try:
-            forms = [columns[FORM] for columns in words]
-            tags = [columns[self._tag_index] for columns in words]
-            further = {name: [columns[at] for columns in words] for name, at in self._further_indices.items()}
-        except IndexError:
-            _check(unit, file, line)
-            raise
-        return self._tagged(forms, tags, further, file, line)
+        if not self._further_indices:  # a subclass need not support further columns
+            return self.text_to_instance(tokens, tags)
+        further = {name: cells[at::_NUM_COLUMNS] for name, at in self._further_indices.items()}
+        return self.text_to_instance(tokens, tags, further)
 
 
 def field_of_column(name: str) -> str:
@@ -192,9 +162,7 @@ def conllu_words(sentence: str, file: str, line: int) -> list[str]:
     Raises:
         DataError: the sentence is not valid; the message names the line.
     """
-    _check(sentence, file, line)
-    rows = [text.split("\t") for text in sentence.split("\n") if text and text[0] != "#"]
-    return [row[FORM] for row in rows if row[0].isdecimal()]
+    return _checked_columns(sentence, file, line)[FORM::_NUM_COLUMNS]
 
 
 def conllu_with_column(sentence: str, values: Sequence[str], column: str = "upos") -> str:
@@ -282,43 +250,35 @@ def _regular_columns(unit: str) -> list[str] | None:
     return cells if is_plain else None
 
 
-def _are_skipped_rows(rows: list[list[str]], words: list[list[str]]) -> bool:
-    """Whether all rows other than words are multiword tokens or empty nodes; a fast check."""
-    if len(rows) == len(words):
-        return True
-    return all("-" in number or "." in number or number.isdecimal() for number, *_ in rows)
-
-
-def _check(unit: str, file: str, first_line: int) -> None:
-    """Check a sentence line by line.
+def _checked_columns(unit: str, file: str, first_line: int) -> list[str]:
+    """All columns of all words, one after another, after checking every line; none for comments alone.
 
     Raises:
         DataError: a line is not valid.
     """
-    expected = 1
+    cells: list[str] = []
+    num_words = 0
+    columns: list[str] = []
     for line, text in enumerate(unit.split("\n"), start=first_line):
         if not text or text[0] == "#":
             continue
         columns = text.split("\t")
         if len(columns) != _NUM_COLUMNS:
+            expected = f"{_NUM_COLUMNS} columns separated by tabs"
             advice = "the columns must be separated by tabs" if " " in text and len(columns) == 1 else ""
-            raise bad_line(
-                file,
-                line,
-                f"{_NUM_COLUMNS} columns separated by tabs",
-                f"{len(columns)}: {excerpt(text)}",
-                advice,
-            )
+            raise bad_line(file, line, expected, f"{len(columns)}: {excerpt(text)}", advice)
         number = columns[0]
         if number.isdecimal():
-            if int(number) != expected:
+            num_words += 1
+            if int(number) != num_words:
                 advice = "is a blank line missing before it?" if number == "1" else ""
-                raise bad_line(file, line, f"word number {expected}", number, advice)
-            expected += 1
+                raise bad_line(file, line, f"word number {num_words}", number, advice)
+            cells += columns
         elif not number.replace("-", "", 1).replace(".", "", 1).isdecimal():
             raise bad_line(file, line, "a number such as 3, 3-4 or 3.1 in the first column", excerpt(number))
-    if expected == 1:
+    if columns and not cells:
         raise DataError(f"{file}, line {first_line}: expected a sentence with at least one word, got none")
+    return cells
 
 
 @DatasetReader.register("conllu_language_modeling")
@@ -359,19 +319,9 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
         self._characters = characters
         # For plain text that the language model continues or scores.
         self._tokenizer = CharacterTokenizer() if characters else None
-        self._start_tokens = list(start_tokens or [])
-        self._end_tokens = list(end_tokens or [])
+        self.start_tokens = list(start_tokens or [])
+        self.end_tokens = list(end_tokens or [])
         self._takes_words = type(self).text_to_instance is ConlluLanguageModelingReader.text_to_instance
-
-    @property
-    def start_tokens(self) -> list[str]:
-        """The tokens before every text."""
-        return list(self._start_tokens)
-
-    @property
-    def end_tokens(self) -> list[str]:
-        """The tokens after every text."""
-        return list(self._end_tokens)
 
     def _as_tokens(self, words: list[str]) -> list[str] | list[Token]:
         return super()._as_tokens(words if self._tokenizer is None else list(" ".join(words)))
@@ -382,5 +332,5 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
         """A sentence as its words or its characters; tags are ignored."""
         words = [token if isinstance(token, str) else token.text or "" for token in tokens]
         return Instance(
-            {"source": text_file_reader.text_field_of([*self._start_tokens, *words, *self._end_tokens])}
+            {"source": text_file_reader.text_field_of([*self.start_tokens, *words, *self.end_tokens])}
         )

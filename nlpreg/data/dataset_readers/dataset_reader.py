@@ -268,6 +268,23 @@ class DatasetReader(Registrable):
         return share
 
 
+class ShardingDatasetReader(DatasetReader):
+    """Base of readers that divide their data among the processes themselves.
+
+    Args:
+        max_instances: read at most this many instances, counted over all processes together; None for all.
+        serialization_dir: folder of the training run.
+    """
+
+    def __init__(self, max_instances: int | None = None, serialization_dir: str | None = None) -> None:
+        super().__init__(
+            max_instances=max_instances,
+            manual_distributed_sharding=True,
+            manual_multiprocess_sharding=True,
+            serialization_dir=serialization_dir,
+        )
+
+
 def _share_of(total: int, num_parts: int, part: int) -> int:
     """Size of one of `num_parts` parts of `total`, the first parts taking the remainder."""
     return total // num_parts + (part < total % num_parts)

@@ -8,7 +8,7 @@ from typing import Any
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config import untrusted
 from nlpreg.common.imports import optional
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, ShardingDatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, excerpt
 from nlpreg.data.dataset_readers.text_file_reader import set_token_indexers, text_field_of, words_or_tokens
 from nlpreg.data.fields import Field, LabelField, MetadataField, SequenceLabelField, TextField
@@ -22,7 +22,7 @@ _ROWS_AT_ONCE = 1000
 
 
 @DatasetReader.register("huggingface_datasets")
-class HuggingfaceDatasetsReader(DatasetReader):
+class HuggingfaceDatasetsReader(ShardingDatasetReader):
     """Reads tables with the package `datasets`, and makes fields of their columns.
 
     With the name of a data set, the data path is a split, such as `train` or `validation[:10%]`; with the name of a file
@@ -68,12 +68,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
         max_instances: int | None = None,
         serialization_dir: str | None = None,
     ) -> None:
-        super().__init__(
-            max_instances=max_instances,
-            manual_distributed_sharding=True,
-            manual_multiprocess_sharding=True,
-            serialization_dir=serialization_dir,
-        )
+        super().__init__(max_instances, serialization_dir)
         if tags and not words:
             raise ConfigurationError("huggingface_datasets: tags need words: say which column holds them")
         self._dataset = dataset
@@ -148,7 +143,10 @@ class HuggingfaceDatasetsReader(DatasetReader):
         used = [*(self._texts or {}).values(), *self._words.values(), *self._tags.values()]
         used += [*self._labels.values(), *self._metadata.values()]
         if table.column_names is not None:  # a stream may not know its columns yet
-            _check_columns(what, used, table.column_names)
+            for column in used:
+                if column not in table.column_names:
+                    known = ", ".join(table.column_names)
+                    raise ConfigurationError(f'{what}: expected a column "{column}", got the columns {known}')
         names_of = {
             column: _names(feature) for column, feature in (table.features or {}).items() if column in used
         }
@@ -217,14 +215,6 @@ def _files(path: Any) -> list[str]:
             raise FileNotFoundError(f"{one}: no such file (looked for from {os.getcwd()})")
         files += found
     return files
-
-
-def _check_columns(what: str, wanted: list[str], known: list[str]) -> None:
-    for column in wanted:
-        if column not in known:
-            raise ConfigurationError(
-                f'{what}: expected a column "{column}", got the columns {", ".join(known)}'
-            )
 
 
 def _checked(inputs: Mapping[str, Any], column: str, kind: type) -> Any:

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.iteration import in_turn
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, ShardingDatasetReader
 from nlpreg.data.dataset_readers.text_file_reader import check_choice
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
 
 
 @DatasetReader.register("interleaving")
-class InterleavingDatasetReader(DatasetReader):
+class InterleavingDatasetReader(ShardingDatasetReader):
     """Reads several data sets, each with its own reader, and mixes their instances.
 
     With several processes, each reader divides its own data set.
@@ -43,12 +43,7 @@ class InterleavingDatasetReader(DatasetReader):
         serialization_dir: str | None = None,
     ) -> None:
         # the inner readers divide the data
-        super().__init__(
-            max_instances=max_instances,
-            manual_distributed_sharding=True,
-            manual_multiprocess_sharding=True,
-            serialization_dir=serialization_dir,
-        )
+        super().__init__(max_instances, serialization_dir)
         check_choice("interleaving", "scheme", scheme, self.schemes)
         self._readers = readers
         self._dataset_field_name = dataset_field_name

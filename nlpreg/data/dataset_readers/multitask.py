@@ -4,7 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
+from nlpreg.data.dataset_readers.dataset_reader import (
+    DatasetReader,
+    DatasetReaderInput,
+    ShardingDatasetReader,
+)
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
 
@@ -12,7 +16,7 @@ _TASK_FIELD = "task"
 
 
 @DatasetReader.register("multitask_shim")
-class MultiTaskReaderShim(DatasetReader):
+class MultiTaskReaderShim(ShardingDatasetReader):
     """A reader that adds the name of the task to every instance.
 
     Fields: those of the inner reader, and `task`.
@@ -23,12 +27,7 @@ class MultiTaskReaderShim(DatasetReader):
     """
 
     def __init__(self, inner: DatasetReader, head: str) -> None:
-        super().__init__(
-            max_instances=inner.max_instances,
-            manual_distributed_sharding=True,
-            manual_multiprocess_sharding=True,
-            serialization_dir=inner.serialization_dir,
-        )
+        super().__init__(inner.max_instances, inner.serialization_dir)
         self.inner = inner
         self.head = head
 

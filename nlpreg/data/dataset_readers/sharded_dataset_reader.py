@@ -9,13 +9,19 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DeferringReader, PathOrStr, Unit
+from nlpreg.data.dataset_readers.dataset_reader import (
+    DatasetReader,
+    DeferringReader,
+    PathOrStr,
+    ShardingDatasetReader,
+    Unit,
+)
 from nlpreg.data.instance import Instance
 
 logger = logging.getLogger(__name__)
 
 
-class DelegatingDatasetReader(DatasetReader):
+class DelegatingDatasetReader(ShardingDatasetReader):
     """Base of readers that yield the instances of another reader and divide them among the processes.
 
     Args:
@@ -30,12 +36,7 @@ class DelegatingDatasetReader(DatasetReader):
         max_instances: int | None = None,
         serialization_dir: str | None = None,
     ) -> None:
-        super().__init__(
-            max_instances=max_instances,
-            manual_distributed_sharding=True,
-            manual_multiprocess_sharding=True,
-            serialization_dir=serialization_dir,
-        )
+        super().__init__(max_instances, serialization_dir)
         self.reader = base_reader
         self.reader.set_worker_info(None)
         self.reader.set_distributed_info(None)

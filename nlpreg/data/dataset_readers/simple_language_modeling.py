@@ -56,8 +56,8 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         super().__init__(token_indexers=token_indexers, **kwargs)
         self._tokenizer = tokenizer or SpacyTokenizer()
         self._max_sequence_length = max_sequence_length
-        self._start_tokens = list(start_tokens or [])
-        self._end_tokens = list(end_tokens or [])
+        self.start_tokens = list(start_tokens or [])
+        self.end_tokens = list(end_tokens or [])
         self._num_too_long = 0
 
     @staticmethod
@@ -65,16 +65,6 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         """Check that spaCy is installed where it is used; also called by `nlpreg check`."""
         if tokenizer is None:
             check_spacy("tokenizer", "name another tokenizer, such as whitespace")
-
-    @property
-    def start_tokens(self) -> list[str]:
-        """The tokens before every text."""
-        return list(self._start_tokens)
-
-    @property
-    def end_tokens(self) -> list[str]:
-        """The tokens after every text."""
-        return list(self._end_tokens)
 
     def text_to_instance(self, sentence: str) -> Instance:
         """A sentence as a text."""
@@ -109,7 +99,7 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         self, files: list[DataFile], numbers: WordNumbers
     ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
         ends: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None
-        num_ends = len(self._start_tokens) + len(self._end_tokens)
+        num_ends = len(self.start_tokens) + len(self.end_tokens)
         # start and end tokens count
         longest = None if self._max_sequence_length is None else self._max_sequence_length - num_ends
         any_lines = False
@@ -120,9 +110,9 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
                 rows = (line.split() for line in text.split("\n"))
                 first = next((row for row in rows if row and (longest is None or len(row) <= longest)), None)
                 if first is not None:
-                    start = numbers.of_words(self._start_tokens)
+                    start = numbers.of_words(self.start_tokens)
                     numbers.of_words(first)
-                    ends = start, numbers.of_words(self._end_tokens)
+                    ends = start, numbers.of_words(self.end_tokens)
             ids = numbers.of_lines(lines)
             lengths = lines.lengths[lines.lengths > 0]
             if longest is not None:
@@ -151,7 +141,7 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
 
     def _with_ends(self, tokens: Words) -> Words:
         """Start tokens, tokens and end tokens, all as strings or all as `Token`s."""
-        start, end = self._start_tokens, self._end_tokens
+        start, end = self.start_tokens, self.end_tokens
         if not start and not end:
             return tokens
         if not tokens or isinstance(tokens[0], str):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, TypeVar, Union
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import can_use_batched
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, Unit
+from nlpreg.data.dataset_readers.dataset_reader import ShardingDatasetReader, Unit
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, DataFile, find_files
 from nlpreg.data.fields import Field, ListField, MetadataField, SequenceLabelField, TextField
 from nlpreg.data.instance import Instance
@@ -86,7 +86,7 @@ def check_choice(reader: str, argument: str, value: object, choices: Sequence[ob
 T = TypeVar("T")
 
 
-class TextFileReader(DatasetReader):
+class TextFileReader(ShardingDatasetReader):
     """Reads text files unit by unit, where a unit (a line, a sentence) makes one instance.
 
     A subclass implements `_units`, which finds the units of a file without parsing them, and `_instance_of`, which parses
@@ -116,12 +116,7 @@ class TextFileReader(DatasetReader):
         max_instances: int | None = None,
         serialization_dir: str | None = None,
     ) -> None:
-        super().__init__(
-            max_instances=max_instances,
-            manual_distributed_sharding=True,
-            manual_multiprocess_sharding=True,
-            serialization_dir=serialization_dir,
-        )
+        super().__init__(max_instances, serialization_dir)
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._skip_bad_lines = skip_bad_lines
         # a subclass that overrides only `text_to_instance` expects tokens
@@ -211,8 +206,10 @@ class TextFileReader(DatasetReader):
                     yield instance
         finally:  # the caller may stop after `max_instances`
             self._report(what, bad_lines)
-        if is_whole:
-            self._check_not_empty(what, num_instances, bad_lines)
+        # the share of one process may be empty
+        is_all = is_whole and self._worker_info is None and self._distributed_info is None
+        if is_all and not num_instances and bad_lines.num_skipped:
+            raise DataError(f"{what}: none of the {bad_lines.num_skipped} {self.unit_name}s could be read")
 
     def _units_of(self, files: list[DataFile]) -> Iterator[Unit]:
         """The units of all files.
@@ -237,12 +234,6 @@ class TextFileReader(DatasetReader):
     def _report(self, what: str, bad_lines: BadLines) -> None:
         """Log the numbers of skipped units after a pass over the data."""
         bad_lines.report(what)
-
-    def _check_not_empty(self, what: str, num_instances: int, bad_lines: BadLines) -> None:
-        """Raise an error if nothing could be read, unless this process's share was empty."""
-        alone = self._worker_info is None and self._distributed_info is None
-        if alone and not num_instances and bad_lines.num_skipped:
-            raise DataError(f"{what}: none of the {bad_lines.num_skipped} {self.unit_name}s could be read")
 
 
 def _parse_unit(read_unit: Callable[[Any, str, int], T], unit: Any, file: str, line: int) -> T:

@@ -107,10 +107,10 @@ class Ontonotes:
         (file,) = text_files.find_files(file_path)
         document: list[OntonotesSentence] = []
         for line, block in file.blocks():
-            for number, text, ends_document in _sentences(line, block):
+            for number, text, comment in text_files.split_block(line, block, _is_comment):
                 if text:
                     document.append(_sentence(rows_of(text, file.name, number)))
-                if ends_document and document:
+                if comment.startswith("#end document") and document:
                     yield document
                     document = []
         if document:
@@ -125,7 +125,7 @@ class Ontonotes:
 def sentence_blocks(file: text_files.DataFile) -> Iterator[tuple[int, str]]:
     """The lines of each sentence of a file, as one text, and the number of the first."""
     for line, block in file.blocks():
-        for number, text, _ in _sentences(line, block):
+        for number, text, _ in text_files.split_block(line, block, _is_comment):
             if text:
                 yield number, text
 
@@ -165,17 +165,8 @@ def labels_of_brackets(annotations: Sequence[str]) -> list[str]:
     return labels
 
 
-def _sentences(line: int, block: str) -> Iterator[tuple[int, str, bool]]:
-    """The sentences of a block, separated by comments: (first line, text or "", whether its document ends)."""
-    sentence: list[str] = []
-    for number, text in enumerate(block.split("\n"), start=line):
-        if text.startswith("#"):
-            yield number - len(sentence), "\n".join(sentence), text.startswith("#end document")
-            sentence = []
-        else:
-            sentence.append(text)
-    if sentence:
-        yield line + block.count("\n") + 1 - len(sentence), "\n".join(sentence), False
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
 
 
 def _sentence(rows: list[list[str]]) -> OntonotesSentence:

@@ -71,20 +71,7 @@ def bio_tags_to_spans(
     Raises:
         InvalidTagSequence: a tag begins with another letter.
     """
-    spans: list[tuple[str, int, int]] = []
-    open_type: str | None = None
-    for index, tag in enumerate(tag_sequence):
-        letter, _, type_ = tag.partition("-")
-        if letter not in ("B", "I", "O"):
-            raise InvalidTagSequence(tag_sequence)
-        if letter == "O":
-            open_type = None
-        elif letter == "I" and type_ == open_type:
-            spans[-1] = (type_, spans[-1][1], index)
-        else:
-            spans.append((type_, index, index))
-            open_type = type_
-    return _without(classes_to_ignore, spans)
+    return _lenient_spans(tag_sequence, classes_to_ignore, {"B", "I", "O"}, {"I"}, {"B", "I"})
 
 
 def iob1_tags_to_spans(
@@ -151,17 +138,37 @@ def bmes_tags_to_spans(
     Raises:
         InvalidTagSequence: a tag begins with another letter.
     """
+    letters = {"B", "M", "E", "S", "O"}
+    return _lenient_spans(tag_sequence, classes_to_ignore, letters, {"M", "E"}, {"B", "M"})
+
+
+def _lenient_spans(
+    tag_sequence: list[str],
+    classes_to_ignore: list[str] | None,
+    letters: set[str],
+    continuing: set[str],
+    open_after: set[str],
+) -> list[TypedStringSpan]:
+    """The spans encoded by tags, where a tag that does not continue a span of its type begins one.
+
+    Args:
+        tag_sequence: the tags.
+        classes_to_ignore: types of spans to ignore.
+        letters: all letters of the encoding.
+        continuing: the letters of words that may continue a span.
+        open_after: the letters of words after which a span may continue.
+    """
     spans: list[tuple[str, int, int]] = []
     open_type: str | None = None
     for index, tag in enumerate(tag_sequence):
         letter, _, type_ = tag.partition("-")
-        if letter not in ("B", "M", "E", "S", "O"):
+        if letter not in letters:
             raise InvalidTagSequence(tag_sequence)
-        if letter in ("M", "E") and type_ == open_type:
+        if letter in continuing and type_ == open_type:
             spans[-1] = (type_, spans[-1][1], index)
         elif letter != "O":
             spans.append((type_, index, index))
-        open_type = type_ if letter in ("B", "M") else None
+        open_type = type_ if letter in open_after else None
     return _without(classes_to_ignore, spans)
 
 

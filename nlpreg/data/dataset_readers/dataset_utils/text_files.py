@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
@@ -265,6 +265,27 @@ def _data_file(name: str, path: str) -> DataFile:
             f"{name}: expected a text file, got a folder; for all files in it, give '{name}/*'"
         )
     return DataFile(name, path, get_file_extension(name))
+
+
+def split_block(line: int, block: str, is_divider: Callable[[str], bool]) -> Iterator[tuple[int, str, str]]:
+    """The parts of a block between dividing lines.
+
+    Args:
+        line: number of the first line.
+        block: its lines.
+        is_divider: whether a line divides parts.
+
+    Yields:
+        The number of the first line of a part, its lines, and the line that ends it; "" if there are none.
+    """
+    part: list[str] = []
+    for number, text in enumerate(block.split("\n"), start=line):
+        if is_divider(text):
+            yield number - len(part), "\n".join(part), text
+            part = []
+        else:
+            part.append(text)
+    yield line + block.count("\n") + 1 - len(part), "\n".join(part), ""
 
 
 def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -> dict[str, Any]:
