@@ -1,26 +1,24 @@
 """Text files of pretrained word vectors: plain, compressed, or inside an archive."""
 
-import bz2
-import gzip
+import contextlib
 import io
+import itertools
 import logging
-import lzma
 import os
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
-from typing import IO, Any, NamedTuple
+from collections.abc import Iterator
+from typing import IO, NamedTuple
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.file_utils import cached_path, get_file_extension
+from nlpreg.common.file_utils import cached_path, get_file_extension, open_by_suffix
 from nlpreg.common.files import clear_compression_errors, how_to_convert
 
 logger = logging.getLogger(__name__)
 
 _ARCHIVE_MEMBER = re.compile(r"\((?P<archive>.+)\)#(?P<member>.+)", re.DOTALL)
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_PLAIN = {".txt", ".vec"}
+_KNOWN_EXTENSIONS = frozenset([".txt", ".vec", ".gz", ".bz2", ".xz", ".zst"])
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -54,8 +52,8 @@ class EmbeddingsTextFile(Iterator[str]):
     """The lines of a file of word vectors, one `word number number ...` each, without the header.
 
     A first line of one or two integers is a header as in word2vec's and fastText's files: it is not yielded, and the
-    larger integer is the number of words. Zip and tar archives are recognized by their content, `.gz`, `.bz2` and `.xz` by
-    their extension; other files are plain text.
+    larger integer is the number of words. Zip and tar archives are recognized by their content, `.gz`, `.bz2`, `.xz` and
+    `.zst` by their extension; other files are plain text.
 
     `line_number` is the number, from 1, of the last line read.
 
@@ -80,79 +78,64 @@ class EmbeddingsTextFile(Iterator[str]):
         # a byte-order mark is not a part of the first word
         self._encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
         self.line_number = 0
-        self._archive: zipfile.ZipFile | tarfile.TarFile | None = None
         main_file, member = parse_embeddings_file_uri(file_uri)
         path = cached_path(main_file, cache_dir=cache_dir)
-        self._handle = self._open(path, main_file, member)
-        self._lines = _lines_of(self._handle, file_uri)
-        try:
-            first = self._next_line()
-        except ConfigurationError:
-            self.close()
-            raise
+        with contextlib.ExitStack() as files:
+            self._lines = _lines_of(files.enter_context(self._open(path, main_file, member, files)), file_uri)
+            first = self.readline()
+            self._files = files.pop_all()  # they stay open
         self.num_tokens = _count_in_header(first)
-        self._pending: str | None = first if self.num_tokens is None else None
-        if self.num_tokens is not None:
+        if self.num_tokens is None:
+            self._lines, self.line_number = itertools.chain([first], self._lines), 0
+        else:
             logger.info("%s declares %d words", file_uri, self.num_tokens)
 
-    def _open(self, path: str, main_file: str, member: str | None) -> IO[str]:
-        """Open the text, decompressed or inside its archive."""
+    def _open(self, path: str, main_file: str, member: str | None, files: contextlib.ExitStack) -> IO[str]:
+        """Open the text, decompressed or inside its archive, which is added to `files`."""
+        content: IO[bytes] | None
         if zipfile.is_zipfile(path):
-            self._archive = zipfile.ZipFile(path)
-            files = [entry.filename for entry in self._archive.infolist() if not entry.is_dir()]
-            return self._as_text(self._archive.open(self._choose_member(files, member)))
-        if tarfile.is_tarfile(path):
-            self._archive = tarfile.open(path)  # noqa: SIM115 - closed by close()
-            files = [entry.name for entry in self._archive if entry.isfile()]
-            content = self._archive.extractfile(self._choose_member(files, member))
+            zipped = files.enter_context(zipfile.ZipFile(path))
+            names = [entry.filename for entry in zipped.infolist() if not entry.is_dir()]
+            content = zipped.open(self._choose_member(names, member))
+        elif tarfile.is_tarfile(path):
+            tar = files.enter_context(tarfile.open(path))  # noqa: SIM115 - closed with `files`
+            content = tar.extractfile(
+                self._choose_member([entry.name for entry in tar if entry.isfile()], member)
+            )
             assert content is not None  # only regular files are candidates
-            return self._as_text(content)
-        if member is not None:
+        elif member is not None:
             raise ValueError(
                 f"{self.uri}: expected a zip or tar archive, since the file {member!r} inside it is asked for, but "
                 f"{main_file} is neither; give the plain path"
             )
-        # A download is stored under a hash, so the extension is that of the original name.
-        extension = get_file_extension(main_file)
-        if extension in _OPENERS:
-            return self._as_text(_OPENERS[extension](path, "rb"))
-        if extension not in _PLAIN:
-            logger.warning("%s: unknown extension %r, reading it as plain text", self.uri, extension)
-        return open(path, encoding=self._encoding, errors="surrogateescape", newline="\n")
-
-    def _as_text(self, content: IO[bytes]) -> IO[str]:
-        """Decode a binary stream; only a line feed ends a line, since words may hold other separators."""
+        else:
+            # a download is stored under a hash, so the extension is that of the original name
+            extension = get_file_extension(main_file)
+            if extension not in _KNOWN_EXTENSIONS:
+                logger.warning("%s: unknown extension %r, reading it as plain text", self.uri, extension)
+            # only a line feed ends a line, since words may hold other separators
+            return open_by_suffix(
+                path, extension, encoding=self._encoding, errors="surrogateescape", newline="\n"
+            )
         return io.TextIOWrapper(content, encoding=self._encoding, errors="surrogateescape", newline="\n")
 
-    def _choose_member(self, files: list[str], member: str | None) -> str:
+    def _choose_member(self, names: list[str], member: str | None) -> str:
         """The member of the archive to read."""
-        if member is not None:
-            if member not in files:
-                self._close_archive()
-                raise KeyError(f"{self.uri}: expected one of {files} in the archive, got {member!r}")
-            return member
-        if len(files) != 1:
-            self._close_archive()
+        if member is not None and member not in names:
+            raise KeyError(f"{self.uri}: expected one of {names} in the archive, got {member!r}")
+        if member is None and len(names) != 1:
             raise ValueError(
-                f"{self.uri}: expected an archive of one file, got {len(files)}: {files}; "
+                f"{self.uri}: expected an archive of one file, got {len(names)}: {names}; "
                 "name one as (ARCHIVE)#MEMBER"
             )
-        return files[0]
+        return member or names[0]
 
     def read(self) -> str:
         """The rest of the file as one string."""
-        pending, self._pending = self._pending or "", None
-        with clear_compression_errors(self.uri):
-            return pending + self._handle.read()
+        return "".join(self)
 
     def readline(self) -> str:
         """The next line with its line end, empty at the end of the file."""
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            return pending
-        return self._next_line()
-
-    def _next_line(self) -> str:
         line = next(self._lines, "")
         self.line_number += bool(line)
         # bytes that cannot be decoded were replaced by these characters, which do not occur in text
@@ -166,12 +149,7 @@ class EmbeddingsTextFile(Iterator[str]):
 
     def close(self) -> None:
         """Close the file and its archive."""
-        self._handle.close()
-        self._close_archive()
-
-    def _close_archive(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
+        self._files.close()
 
     def __enter__(self) -> "EmbeddingsTextFile":
         return self

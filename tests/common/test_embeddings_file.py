@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nlpreg.common.caching import open_compressed
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.embeddings_file import (
     EmbeddingsTextFile,
@@ -24,7 +25,14 @@ LINES = ["the 1 2\n", "naïve 3 4\n", "\u2028 5 6\n"]
 
 @pytest.mark.parametrize(
     ("name", "opener"),
-    [("v.txt", open), ("v.vec", open), ("v.gz", gzip.open), ("v.txt.bz2", bz2.open), ("v.xz", lzma.open)],
+    [
+        ("v.txt", open),
+        ("v.vec", open),
+        ("v.gz", gzip.open),
+        ("v.txt.bz2", bz2.open),
+        ("v.xz", lzma.open),
+        ("v.txt.zst", open_compressed),
+    ],
 )
 def test_plain_and_compressed(tmp_path, name, opener):
     with opener(tmp_path / name, "wb") as file:
@@ -159,3 +167,12 @@ def test_a_byte_order_mark_and_bytes_that_are_no_text(tmp_path, name):
             ConfigurationError, match=rf"{name}, line 3: expected text in UTF-8, got the byte 0xe9"
         ):
             next(lines)
+
+
+def test_the_rest_of_a_file_is_decoded_like_its_lines(tmp_path):
+    (tmp_path / "v.txt").write_bytes(b"2 2\nthe 1 2\ncaf\xe9 5 6\n")
+    with (
+        EmbeddingsTextFile(str(tmp_path / "v.txt")) as lines,
+        pytest.raises(ConfigurationError, match=r"v\.txt, line 3: expected text in UTF-8, got the byte 0xe9"),
+    ):
+        lines.read()
