@@ -12,7 +12,6 @@ from nlpreg.common.config.hints import takes_kwargs as takes_kwargs
 from nlpreg.common.config.kinds import AnyOf, Built, Later, ListOf, MappingOf, Null, Scalar, TupleOf, kind_of
 from nlpreg.common.config.nodes import Call
 from nlpreg.common.config.problems import problems_error
-from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.config.resolve import Resolver, accepted_by, plain
 from nlpreg.common.config.untrusted import Origin, guarded
 from nlpreg.common.lazy import Lazy as Lazy
@@ -126,12 +125,9 @@ def can_construct_from_params(type_: Any) -> bool:
 
 def is_base_registrable(cls: type) -> bool:
     """Whether a class is the root of a family of registered ones."""
-    ancestors = [base for base in cls.__mro__[1:] if base.__name__ == "Registrable" or REGISTRY.get(base)]
-    is_registrable = any(base.__name__ == "Registrable" for base in cls.__mro__[1:])
-    return is_registrable and all(
-        base.__name__ == "Registrable" or not any(b.__name__ == "Registrable" for b in base.__mro__[1:])
-        for base in ancestors
-    )
+    from nlpreg.common.registrable import Registrable  # derived from `FromParams`
+
+    return [base for base in cls.__mro__[1:] if issubclass(base, Registrable)] == [Registrable]
 
 
 def infer_constructor_params(

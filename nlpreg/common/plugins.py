@@ -85,20 +85,21 @@ def discover_plugins() -> Iterable[str]:
 
 def _discovered() -> Iterator[Plugin]:
     seen: set[str] = set()
+    for plugin in _declared():
+        if plugin.module not in seen:
+            seen.add(plugin.module)
+            yield plugin
+
+
+def _declared() -> Iterator[Plugin]:
     for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        if entry_point.module not in seen:
-            seen.add(entry_point.module)
-            package = entry_point.dist.name if entry_point.dist else "?"
-            yield Plugin(entry_point.module, f"entry point {entry_point.name!r} of the package {package}")
+        package = entry_point.dist.name if entry_point.dist else "?"
+        yield Plugin(entry_point.module, f"entry point {entry_point.name!r} of the package {package}")
     with push_python_path("."):
         for name in discover_file_plugins(LOCAL_PLUGINS_FILENAME):
-            if name not in seen:
-                seen.add(name)
-                yield Plugin(name, os.path.abspath(LOCAL_PLUGINS_FILENAME))
+            yield Plugin(name, os.path.abspath(LOCAL_PLUGINS_FILENAME))
     for name in discover_file_plugins(GLOBAL_PLUGINS_FILENAME):
-        if name not in seen:
-            seen.add(name)
-            yield Plugin(name, GLOBAL_PLUGINS_FILENAME)
+        yield Plugin(name, GLOBAL_PLUGINS_FILENAME)
 
 
 def load_plugins() -> list[Plugin]:

@@ -120,11 +120,10 @@ class Expression:
     Args:
         keys: the keys of an object or array literal.
         parts: the operands of `+`, or the branches of `if`.
-        variable: a name, `self` or `$`.
+        variable: a name, `self` or `$`; empty for anything else.
         imported: the path of an import.
         fields: the field accesses `.name` after the above.
-        scope: the local variables in scope.
-        holder: the object that `self` refers to.
+        scope: the local variables in scope, and the object that `self` refers to.
         kind: "object" or "array" for a literal.
         start: offset of the opening bracket of a literal.
         end: offset after its closing bracket.
@@ -132,11 +131,10 @@ class Expression:
 
     keys: list[Key] = field(default_factory=list)
     parts: list[Expression] = field(default_factory=list)
-    variable: str | None = None
+    variable: str = ""
     imported: str | None = None
     fields: list[str] = field(default_factory=list)
     scope: dict[str, Expression] = field(default_factory=dict)
-    holder: Expression | None = None
     kind: str = ""
     start: int = 0
     end: int = 0
@@ -160,7 +158,7 @@ class ObjectParser:
         """
         self._tokens = list(tokenize(text))
         self._find_variables()
-        expression = self._expression({}, None)
+        expression = self._expression({})
         if self._next.kind != "end":
             raise UnreadableJsonnet(f"line {self._next.line}: {self._next.text!r}")
         return expression
@@ -194,63 +192,63 @@ class ObjectParser:
             return True
         return False
 
-    def _expression(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
+    def _expression(self, scope: dict[str, Expression]) -> Expression:
         if self._accept("local"):
             scope = dict(scope)
-            self._bindings(scope, holder)
+            self._bindings(scope)
             self._take(";")
-            return self._expression(scope, holder)
+            return self._expression(scope)
         if self._accept("assert"):
-            self._expression(scope, holder)
+            self._expression(scope)
             if self._accept(":"):
-                self._expression(scope, holder)
+                self._expression(scope)
             self._take(";")
-            return self._expression(scope, holder)
+            return self._expression(scope)
         if self._accept("if"):
-            self._expression(scope, holder)
+            self._expression(scope)
             self._take("then")
-            parts = [self._expression(scope, holder)]
+            parts = [self._expression(scope)]
             if self._accept("else"):
-                parts.append(self._expression(scope, holder))
+                parts.append(self._expression(scope))
             return Expression(parts=parts)
         if self._accept("function"):
             self._skip_balanced("(", ")")
-            self._expression(scope, holder)
+            self._expression(scope)
             return Expression()
         if self._accept("error"):
-            self._expression(scope, holder)
+            self._expression(scope)
             return Expression()
-        return self._operators(scope, holder)
+        return self._operators(scope)
 
-    def _bindings(self, scope: dict[str, Expression], holder: Expression | None) -> None:
+    def _bindings(self, scope: dict[str, Expression]) -> None:
         """Parse `name = expression, name(arguments) = expression, ...`, which are in scope of each other."""
-        self._binding(scope, holder)
+        self._binding(scope)
         while self._accept(","):
-            self._binding(scope, holder)
+            self._binding(scope)
 
-    def _binding(self, scope: dict[str, Expression], holder: Expression | None) -> None:
+    def _binding(self, scope: dict[str, Expression]) -> None:
         name = self._take().text
         is_function = self._next.text == "("
         if is_function:
             self._skip_balanced("(", ")")
         self._take("=")
-        value = self._expression(scope, holder)
+        value = self._expression(scope)
         scope[name] = Expression() if is_function else value
 
-    def _operators(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
-        operands, only_plus = [self._postfix(scope, holder)], True
+    def _operators(self, scope: dict[str, Expression]) -> Expression:
+        operands, only_plus = [self._postfix(scope)], True
         while self._next.kind in ("operator", "name") and self._next.text in _BINARY:
             only_plus &= self._take().text == "+"
             if self._next.text in ("local", "if", "function", "assert", "error"):
-                operands.append(self._expression(scope, holder))
+                operands.append(self._expression(scope))
                 break
-            operands.append(self._postfix(scope, holder))
+            operands.append(self._postfix(scope))
         if len(operands) == 1:
             return operands[0]
         return Expression(parts=operands) if only_plus else Expression()
 
-    def _postfix(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
-        expression = self._primary(scope, holder)
+    def _postfix(self, scope: dict[str, Expression]) -> Expression:
+        expression = self._primary(scope)
         while True:
             if self._accept("."):
                 expression = self._with_field(expression, self._take().text)
@@ -262,7 +260,7 @@ class ObjectParser:
                 else:
                     expression = Expression()
             elif self._next.text == "(" and self._next.kind == "operator":
-                self._arguments(scope, holder)
+                self._arguments(scope)
                 self._accept("tailstrict")
                 expression = Expression()
             elif self._next.text == "{" and self._next.kind == "operator":
@@ -277,18 +275,18 @@ class ObjectParser:
         expression.fields.append(name)
         return expression
 
-    def _primary(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
+    def _primary(self, scope: dict[str, Expression]) -> Expression:
         token = self._next
         if token.kind == "operator" and token.text == "{":
             return self._object(scope)
         if token.kind == "operator" and token.text == "[":
-            return self._array(scope, holder)
+            return self._array(scope)
         if self._accept("("):
-            inner = self._expression(scope, holder)
+            inner = self._expression(scope)
             self._take(")")
             return inner
         if self._accept("-", "+", "!", "~"):
-            self._postfix(scope, holder)
+            self._postfix(scope)
             return Expression()
         if token.kind == "name" and token.text in ("import", "importstr", "importbin"):
             self._take()
@@ -299,28 +297,28 @@ class ObjectParser:
             return Expression()
         self._take()
         if token.kind == "name" or token.text == "$":
-            return Expression(variable=token.text, scope=scope, holder=holder)
+            return Expression(variable=token.text, scope=scope)
         if token.kind in ("string", "number"):
             return Expression()
         raise UnreadableJsonnet(f"line {token.line}: {token.text!r}")
 
-    def _arguments(self, scope: dict[str, Expression], holder: Expression | None) -> None:
+    def _arguments(self, scope: dict[str, Expression]) -> None:
         """Skip the arguments of a call, except for duplicate keys in them."""
         self._take("(")
         while not self._accept(")"):
             if self._next.kind == "name" and self._tokens[self._at + 1].text == "=":
                 self._at += 2
-            self._expression(scope, holder)
+            self._expression(scope)
             if self._accept("for"):
                 self._skip_to_end(")")
                 return
             self._accept(",", "tailstrict")
 
-    def _array(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
+    def _array(self, scope: dict[str, Expression]) -> Expression:
         result = Expression(kind="array", start=self._take("[").start)
         while not self._accept("]"):
             line, start = self._next.line, self._next.start
-            value = self._expression(scope, holder)
+            value = self._expression(scope)
             result.keys.append(Key(str(len(result.keys)), line, value, start=start, end=self._end))
             if self._accept("for"):
                 self._skip_to_end("]")
@@ -330,14 +328,15 @@ class ObjectParser:
         return result
 
     def _object(self, scope: dict[str, Expression]) -> Expression:
-        result, scope = Expression(kind="object", start=self._take("{").start), dict(scope)
+        result = Expression(kind="object", start=self._take("{").start)
+        scope = {**scope, "self": result}
         while not self._accept("}"):
             if self._accept("local"):
-                self._binding(scope, result)
+                self._binding(scope)
             elif self._accept("assert"):
-                self._expression(scope, result)
+                self._expression(scope)
                 if self._accept(":"):
-                    self._expression(scope, result)
+                    self._expression(scope)
             elif self._accept("for"):
                 self._skip_to_end("}")
                 return Expression()
@@ -363,7 +362,7 @@ class ObjectParser:
         if not self._accept(":", "::", ":::"):
             raise UnreadableJsonnet(f"line {self._next.line}: {self._next.text!r}")
         start = self._next.start
-        value = self._expression(scope, result)
+        value = self._expression(scope)
         if name is None:
             return
         key = Key(name, token.line, value, None if is_computed else token, start, self._end)
@@ -394,6 +393,11 @@ class ObjectParser:
             if depth == 0 and token.text == closing:
                 return
             depth += (token.text in "([{") - (token.text in ")]}")
+
+
+def _keys(targets: Sequence[tuple[JsonnetSource, Expression]], name: str) -> list[tuple[JsonnetSource, Key]]:
+    """The keys of a name in objects and arrays, each with its file."""
+    return [(source, key) for source, target in targets for key in target.keys if key.name == name]
 
 
 @dataclass
@@ -458,22 +462,19 @@ class JsonnetSource:
         Returns:
             "file:line"; an empty string if it is unknown.
         """
-        best = ""
-        steps = path.split(".") if path else []
-        targets = self._resolve([(self, self.root)] if self.root else [])
-        for step in steps:
-            found = [(source, key) for source, target in targets for key in target.keys if key.name == step]
-            if found:
-                source, last = found[-1]  # the right operand of `+` takes precedence
-                best = f"{source.path}:{last.line}"
-            targets = self._resolve([(source, key.value) for source, key in found])
-            if not targets:
+        best, targets = "", self.sections("")
+        for step in path.split(".") if path else ():
+            keys = _keys(targets, step)
+            if not keys:
                 break
+            source, last = keys[-1]  # the right operand of `+` takes precedence
+            best = f"{source.path}:{last.line}"
+            targets = self._resolve([(source, key.value) for source, key in keys])
         return best
 
     def path_of(self, wanted: Key) -> str:
         """The key path of a key in any of the files, found breadth first; its name if it is not found."""
-        pending = [("", self._resolve([(self, self.root)] if self.root else []))]
+        pending = [("", self.sections(""))]
         for _ in range(10_000):  # a file may import itself
             if not pending:
                 break
@@ -489,8 +490,7 @@ class JsonnetSource:
         """The object and array literals that make up the value at a key path; later ones take precedence."""
         targets = self._resolve([(self, self.root)] if self.root else [])
         for step in path.split(".") if path else ():
-            found = [(source, key) for source, target in targets for key in target.keys if key.name == step]
-            targets = self._resolve([(source, key.value) for source, key in found])
+            targets = self._resolve([(source, key.value) for source, key in _keys(targets, step)])
         return targets
 
     def _resolve(
@@ -504,23 +504,14 @@ class JsonnetSource:
             if expression.kind:
                 result.append((source, expression))
             inner = [(source, part) for part in expression.parts]
-            if expression.imported is not None and expression.imported in source.imports:
-                other = source.imports[expression.imported]
-                if other.root is not None:
-                    inner.append((other, other.root))
-            if expression.variable is not None:
-                bound = expression.scope.get(expression.variable)
-                if bound is not None:
-                    inner.append((source, bound))
-                elif expression.variable in ("self", "$"):
-                    holder = source.root if expression.variable == "$" else expression.holder
-                    if holder is not None:
-                        inner.append((source, holder))
+            other = source.imports.get(expression.imported or "")
+            if other is not None and other.root is not None:
+                inner.append((other, other.root))
+            bound = source.root if expression.variable == "$" else expression.scope.get(expression.variable)
+            if bound is not None:
+                inner.append((source, bound))
             inner = source._resolve(inner, depth + 1)
             for name in expression.fields:
-                inner = source._resolve(
-                    [(s, key.value) for s, target in inner for key in target.keys if key.name == name],
-                    depth + 1,
-                )
+                inner = source._resolve([(s, key.value) for s, key in _keys(inner, name)], depth + 1)
             result.extend(inner)
         return result

@@ -226,15 +226,16 @@ def expected(annotation: Any) -> str:
             items = ", ".join(expected(item) or "anything" for item in kind.items)
             return f"a list of {len(kind.items)} items ({items})"
         case ListOf():
-            plural = _plural(kind.item)
-            return f"a list of {plural}" if plural else "a list"
+            items = plural(kind.item)
+            return f"a list of {items}" if items else "a list"
         case Anything() if kind.annotation in (Any, inspect.Parameter.empty):
             return ""
         case _:
             return with_article(type_name(kind.annotation))
 
 
-def _plural(kind: Kind) -> str:
+def plural(kind: Kind) -> str:
+    """Several config values of a kind, in words; an empty string for values that have no name."""
     if isinstance(kind, Scalar):
         return _WORDS[kind.annotation][1]
     return type_name(kind.annotation) if isinstance(kind.annotation, type) else ""

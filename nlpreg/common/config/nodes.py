@@ -207,76 +207,70 @@ class ForeignCall(Call):
 
 
 @dataclass
-class OpaqueCall(Node):
-    """A class with its own `from_params`, which receives the section unchanged.
+class SectionCall(Node):
+    """A class and its section of the config, which is passed on unchanged.
 
     Args:
         cls: the class.
-        params: its section of the config.
+        section: its section of the config.
         path: key path in the config.
-        call_options: `constructor_to_call` and `constructor_to_inspect`, where it was chosen by a registered name.
         accepts: which of the extras its `from_params` takes; None for all.
-        type_name: the registered name it was chosen by, if any.
     """
 
     cls: Any
-    params: Any
+    section: Mapping[str, Any]
     path: str
-    call_options: dict[str, Any] = field(default_factory=dict)
     accepts: frozenset[str] | None = None
+
+    def params(self) -> Params:
+        """A copy of the section, because a `from_params` in AllenNLP's style pops its keys."""
+        return Params(copy.deepcopy(dict(self.section)), f"{self.path}." if self.path else "")
+
+    def accepted(self, extras: Extras) -> dict[str, Any]:
+        """Those of the extras that its `from_params` takes."""
+        return {name: value for name, value in extras.items() if self.accepts is None or name in self.accepts}
+
+
+@dataclass
+class OpaqueCall(SectionCall):
+    """A class with its own `from_params`.
+
+    Args:
+        call_options: `constructor_to_call` and `constructor_to_inspect`, where it was chosen by a registered name.
+        type_name: the registered name it was chosen by, if any.
+    """
+
+    call_options: dict[str, Any] = field(default_factory=dict)
     type_name: str | None = None
 
     def build(self, extras: Extras) -> Any:
         """Call the class's own `from_params`."""
-        passed = {
-            name: value
-            for name, value in {**self.call_options, **extras}.items()
-            if self.accepts is None or name in self.accepts
-        }
-        history = self.path + "." if self.path else ""
-        params = copy.deepcopy(self.params)  # a `from_params` in AllenNLP's style pops its keys
-        return self.cls.from_params(
-            params=Params(params, history) if isinstance(params, dict) else params, **passed
-        )
+        return self.cls.from_params(params=self.params(), **self.accepted({**self.call_options, **extras}))
 
     def as_config(self) -> Any:
         """The section as it was given."""
-        if self.type_name and isinstance(self.params, dict):
-            return {"type": self.type_name, **self.params}
-        return self.params
+        return {"type": self.type_name, **self.section} if self.type_name else self.section
 
 
 @dataclass
-class LazyCall(Node):
+class LazyCall(SectionCall):
     """A `Lazy` argument, built later by the constructor that receives it.
 
     Args:
-        cls: the class to build.
-        value: its section of the config.
-        path: key path in the config.
-        accepts: which of the extras its `from_params` takes; None for all.
         inner: the section, resolved; None where it could not be.
         known: names of the extras that it was resolved for.
     """
 
-    cls: Any
-    value: Any
-    path: str
-    accepts: frozenset[str] | None = None
     inner: Node | None = None
     known: frozenset[str] = frozenset()
 
     def build(self, extras: Extras) -> Any:
         """The `Lazy` object."""
-        value = copy.deepcopy(self.value)
-        history = self.path + "." if self.path else ""
-        params = Params({"type": value} if isinstance(value, str) else value, history)
-        kept = {name: given for name, given in extras.items() if self.accepts is None or name in self.accepts}
-        return Lazy.resolved(self.cls, params, kept, self.inner, self.known)
+        return Lazy.resolved(self.cls, self.params(), self.accepted(extras), self.inner, self.known)
 
     def as_config(self) -> Any:
         """The resolved section where there is one."""
-        return self.inner.as_config() if self.inner is not None else self.value
+        return self.inner.as_config() if self.inner is not None else self.section
 
 
 @dataclass

@@ -74,7 +74,7 @@ class Resolver:
             return nodes.Literal(value)
         # a class with its own `from_params` must be called
         if not entry and overrides_from_params(cls):
-            return nodes.OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
+            return nodes.OpaqueCall(cls, value, path, _accepted_extras(cls))
         if registry.REGISTRY.get(cls):
             return self._registered(cls, dict(value), path)
         if is_registry_base(cls):
@@ -137,7 +137,7 @@ class Resolver:
                 "constructor_to_call": constructor or cls,
                 "constructor_to_inspect": constructor or cls.__init__,
             }
-            return nodes.OpaqueCall(cls, config, path, options, _accepted_extras(cls), type_name=name)
+            return nodes.OpaqueCall(cls, config, path, _accepted_extras(cls), options, name)
         node = self.call(cls, constructor, config, path)
         node.type_name = name
         return node
@@ -403,26 +403,22 @@ class Resolver:
         try:
             return number(key)
         except ValueError:
-            self.report(
-                path, f"expected keys that are {_WORDS_OF_KEYS[number]}, found {found(key)}", is_type=True
-            )
+            message = f"expected keys that are {kinds.plural(kind)}, found {found(key)}"
+            self.report(path, message, is_type=True)
             return key
 
     def _scalar(self, kind: kinds.Scalar, value: Any, path: str) -> nodes.Node:
         annotation = kind.annotation
         if isinstance(value, Path) and annotation is str:
             return nodes.Literal(str(value))
-        fits = isinstance(value, _SCALARS[annotation])
-        if isinstance(value, bool) and annotation is not bool:  # bool is a subclass of int
-            fits = False
+        # bool is a subclass of int
+        fits = isinstance(value, _SCALARS[annotation]) and (annotation is bool or not isinstance(value, bool))
         if annotation is bool and not fits and isinstance(value, (int, float)) and value in (0, 1):
             logger.warning("%s: %s is read as %s; write that instead", path, value, json.dumps(bool(value)))
             return nodes.Literal(bool(value))
         if not fits:
             hint = _number_in_string(annotation, value)
-            self.report(
-                path, f"expected {_SCALAR_NAMES[annotation]}, found {found(value)}{hint}", is_type=True
-            )
+            self.report(path, f"expected {kinds.expected(kind)}, found {found(value)}{hint}", is_type=True)
         elif kind.range and value not in kind.range:
             self.problems.append(
                 Problem(path, f"expected {kind.range}, got {found(value, kind=False)}", is_refusal=True)
@@ -601,8 +597,6 @@ def _name(cls: Any) -> str:
 
 _SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
 _NO_TEXTS = (bool, int, float, list, dict)
-_WORDS_OF_KEYS = {int: "integers", float: "numbers"}
-_SCALAR_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
 def _reasons(attempts: list[list[Problem]], path: str) -> str:

@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose
 
 from nlpreg.commands.train import train_model_from_file
 from nlpreg.common import Params
+from nlpreg.common.runtime.environment import SEED_DEFAULTS, prepare_environment
 from nlpreg.common.testing.test_case import NlpregTestCase
-from nlpreg.common.util import prepare_environment
 from nlpreg.confidence_checks.normalization_bias_verification import NormalizationBiasVerification
 from nlpreg.data import Batch, DataLoader, DatasetReader, Instance, Vocabulary
 from nlpreg.models import Model, load_archive
@@ -145,7 +145,7 @@ class ModelTestCase(NlpregTestCase):
             self.vocab = Vocabulary.from_instances(instances)
         self.instances = instances
         if seed is not None:
-            prepare_environment(Params(dict.fromkeys(("random_seed", "numpy_seed", "pytorch_seed"), seed)))
+            prepare_environment(Params(dict.fromkeys(SEED_DEFAULTS, seed)))
         self.model = Model.from_params(
             vocab=self.vocab, params=params["model"], serialization_dir=serialization_dir
         )
@@ -186,7 +186,7 @@ class ModelTestCase(NlpregTestCase):
         """
         save_dir = Path(self.TEST_DIR) / "save_and_load_test"
         if seed is not None:
-            extra = dict.fromkeys(("random_seed", "numpy_seed", "pytorch_seed"), seed)
+            extra = dict.fromkeys(SEED_DEFAULTS, seed)
             overrides = json.dumps({**json.loads(overrides or "{}"), **extra})
         model = train_model_from_file(
             str(param_file), str(save_dir), overrides=overrides, force=True, return_model=True
@@ -194,52 +194,15 @@ class ModelTestCase(NlpregTestCase):
         assert model is not None
         if metric_to_check:
             metrics = json.loads((save_dir / "metrics.json").read_text(encoding="utf-8"))
-            value = metrics.get(
-                f"best_validation_{metric_to_check}", metrics.get(f"training_{metric_to_check}")
-            )
-            assert value is not None, f"metrics.json has no {metric_to_check}"
-            assert metric_terminal_value is not None
-            assert abs(value - metric_terminal_value) < metric_tolerance, f"{metric_to_check} is {value}"
+            _check_metric(metrics, metric_to_check, metric_terminal_value, metric_tolerance)
         loaded = load_archive(str(save_dir / "model.tar.gz"), cuda_device=cuda_device).model
         assert model.state_dict().keys() == loaded.state_dict().keys()
         for key, value in model.state_dict().items():
             assert_allclose(value.cpu().numpy(), loaded.state_dict()[key].cpu().numpy(), err_msg=key)
-        self._compare_on_the_same_batch(
-            str(param_file),
-            overrides,
-            model,
-            loaded,
-            tolerance,
-            gradients_to_ignore,
-            disable_dropout,
-            which_loss,
-        )
-        return model, loaded
-
-    def _compare_on_the_same_batch(
-        self,
-        param_file: str,
-        overrides: str,
-        model: Model,
-        loaded: Model,
-        tolerance: float,
-        gradients_to_ignore: set[str] | None,
-        disable_dropout: bool,
-        which_loss: str,
-    ) -> None:
         params = Params.from_file(param_file, params_overrides=overrides)
-        reader: DatasetReader = DatasetReader.from_params(params["dataset_reader"])
-        loader_params = params["data_loader"]
-        if "shuffle" in loader_params:
-            loader_params["shuffle"] = False
-        batches = []
-        for one in (model, loaded):
-            loader = DataLoader.from_params(
-                loader_params.duplicate(), reader=reader, data_path=params.get("validation_data_path")
-            )
-            loader.index_with(one.vocab)
-            batches.append(next(iter(loader)))
-        model_batch, loaded_batch = batches
+        model_batch, loaded_batch = (
+            _first_validation_batch(params.duplicate(), one.vocab) for one in (model, loaded)
+        )
         self.check_model_computes_gradients_correctly(
             model, model_batch, gradients_to_ignore, disable_dropout, which_loss
         )
@@ -257,6 +220,7 @@ class ModelTestCase(NlpregTestCase):
         loss.backward()
         for key in predictions:
             self.assert_fields_equal(predictions[key], loaded_predictions[key], key, tolerance)
+        return model, loaded
 
     def ensure_model_can_train(
         self,
@@ -279,12 +243,7 @@ class ModelTestCase(NlpregTestCase):
         """
         metrics = trainer.train()
         if metric_to_check:
-            value = metrics.get(
-                f"best_validation_{metric_to_check}", metrics.get(f"training_{metric_to_check}")
-            )
-            assert value is not None, f"the metrics have no {metric_to_check}"
-            assert metric_terminal_value is not None
-            assert abs(value - metric_terminal_value) < metric_tolerance, f"{metric_to_check} is {value}"
+            _check_metric(metrics, metric_to_check, metric_terminal_value, metric_tolerance)
         batch = next(iter(trainer.data_loader))
         self.check_model_computes_gradients_correctly(
             trainer.model, batch, gradients_to_ignore, disable_dropout
@@ -396,17 +355,33 @@ class ModelTestCase(NlpregTestCase):
             )
 
 
+def _check_metric(metrics: dict[str, Any], name: str, expected: float | None, tolerance: float) -> None:
+    """Compare a metric with its expected value: the best one of validation or, without validation, that of training."""
+    value = metrics.get(f"best_validation_{name}", metrics.get(f"training_{name}"))
+    assert value is not None, f"the metrics have no {name}"
+    assert expected is not None
+    assert abs(value - expected) < tolerance, f"{name} is {value}"
+
+
+def _first_validation_batch(params: Params, vocab: Vocabulary) -> Any:
+    reader: DatasetReader = DatasetReader.from_params(params["dataset_reader"])
+    loader_params = params["data_loader"]
+    if "shuffle" in loader_params:
+        loader_params["shuffle"] = False
+    loader = DataLoader.from_params(
+        loader_params, reader=reader, data_path=params.get("validation_data_path")
+    )
+    loader.index_with(vocab)
+    return next(iter(loader))
+
+
 @contextmanager
 def _without_dropout(model: torch.nn.Module, disable: bool) -> Iterator[None]:
     """Context manager that sets every dropout of a model to 0."""
     before: list[tuple[Any, str, Any]] = []
     for module in model.modules() if disable else ():
-        attributes = [
-            ("p", isinstance(module, torch.nn.Dropout)),
-            ("dropout", isinstance(module, torch.nn.RNNBase)),
-        ]
-        for attribute, applies in attributes:
-            if applies:
+        for attribute, kind in (("p", torch.nn.Dropout), ("dropout", torch.nn.RNNBase)):
+            if isinstance(module, kind):
                 before.append((module, attribute, getattr(module, attribute)))
                 setattr(module, attribute, 0.0)
     try:
