@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.options import add_allow_remote_option, check_archive
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 
 if TYPE_CHECKING:
     from nlpreg.commands.report.analysis import Example
@@ -59,8 +59,7 @@ class Compare(Subcommand):
         """Find a wrong path before anything slow is imported."""
         check_archive(args.first)
         check_archive(args.second)
-        if args.samples < 1:
-            raise ConfigurationError(f"--samples: expected 1 or more, got {args.samples}")
+        check_at_least(1, **{"--samples": args.samples})
 
 
 @dataclass(frozen=True)

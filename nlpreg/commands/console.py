@@ -199,21 +199,18 @@ def _scores_by_label(metrics: Mapping[str, Any]) -> tuple[dict[str, list[float]]
 _KINDS = ("precision", "recall", "f1")
 
 
-def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> list[str]:
-    """Format the lines of a table: the first column left-aligned, the others right-aligned."""
-    everything = [list(row) for row in (rows if header is None else [header, *rows])]
-    if not everything:
-        return []
-    widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]
-    return [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for row in everything
-    ]
+def table(
+    rows: Sequence[Sequence[str]], header: Sequence[str] | None = None, has_numbers: bool = True
+) -> list[str]:
+    """Format the lines of a table: the first column left-aligned, the others right-aligned if they have numbers."""
+    everything = rows if header is None else [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*everything, strict=True)]
+    lines = []
+    for first, *others in everything:
+        cells = zip(others, widths[1:], strict=True)
+        padded = [cell.rjust(width) if has_numbers else cell.ljust(width) for cell, width in cells]
+        lines.append("  ".join([first.ljust(widths[0]), *padded]).rstrip())
+    return lines
 
 
 def _add_filter(handler: logging.Handler) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nlpreg.commands.console import table
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file, read_config
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import check_at_least
 
 if TYPE_CHECKING:
     from nlpreg.data import Instance
@@ -49,9 +49,7 @@ class DebugData(Subcommand):
     def validate(self, args: argparse.Namespace) -> None:
         """Check options before slow modules are imported."""
         check_file(args.param_path, "CONFIG")
-        for option, value in (("--limit", args.limit), ("--top", args.top)):
-            if value is not None and value < 1:
-                raise ConfigurationError(f"{option}: expected 1 or more, got {value}")
+        check_at_least(1, **{"--limit": args.limit, "--top": args.top})
 
 
 @dataclass

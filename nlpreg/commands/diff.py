@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from nlpreg.commands.console import format_value, table
 from nlpreg.commands.options import read_config
+from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.runs.group import is_number
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.digests import warn_if_changed
@@ -113,9 +115,9 @@ def _diff_runs(first: str, second: str) -> str:
     parts = []
     differences = config_differences(_config_of(first), _config_of(second))
     if differences:
-        rows = [["", first, second]]
-        rows += [[path, _shown(old), _shown(new)] for path, old, new in differences]
-        parts.append("\n".join(["config", *_left_aligned(rows)]))
+        rows = [[path, _shown(old), _shown(new)] for path, old, new in differences]
+        lines = table(rows, ["", first, second], has_numbers=False)
+        parts.append("\n".join(["config", *(f"  {line}" for line in lines)]))
     else:
         parts.append("config: no difference")
     metrics = [_metrics_of(path) for path in (first, second)]
@@ -166,13 +168,10 @@ def _config_of(path: str) -> Any:
 
 def _metrics_of(path: str) -> dict[str, Any]:
     """The metrics of a finished run; none for a config."""
-    file_name = os.path.join(path, "metrics.json")
-    if not os.path.isfile(file_name):
+    if not os.path.isdir(path):
         return {}
     warn_if_changed(path, "config.json", "metrics.json")
-    with open(file_name, encoding="utf-8") as file:
-        metrics: dict[str, Any] = json.load(file)
-    return metrics
+    return read_json(path, "metrics.json")
 
 
 def _metric(metrics: dict[str, Any], name: str) -> str:
@@ -181,7 +180,7 @@ def _metric(metrics: dict[str, Any], name: str) -> str:
 
 def _change(first: dict[str, Any], second: dict[str, Any], name: str) -> str:
     values = (first.get(name), second.get(name))
-    if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+    if not all(map(is_number, values)):
         return ""
     change = float(values[1]) - float(values[0])  # type: ignore[arg-type]  # both are numbers here
     return ("+" if change > 0 else "") + format_value(change)
@@ -194,67 +193,47 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
 
 
-def _left_aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
 Shape = tuple[int, ...]
 
-GREEN, RED, YELLOW = 32, 31, 33
+
+class _Step(NamedTuple):
+    """A parameter, and its distance if the values differ."""
+
+    key: str
+    shape: Shape
+    distance: float | None = None
+
+    def display(self, is_colored: bool = False) -> None:
+        """Print a line for it."""
+        sign, color = _MARKS[type(self)]
+        distance = "" if self.distance is None else f", distance = {self.distance:.4f}"
+        line = f"{sign}{self.key}, shape = {self.shape}{distance}"
+        print(f"\033[{color}m{line}\033[0m" if is_colored and color else line)
 
 
-def _show(sign: str, key: str, shape: Shape, rest: str, color: int | None) -> None:
-    line = f"{sign}{key}, shape = {shape}{rest}"
-    print(line if color is None else f"\033[{color}m{line}\033[0m")
-
-
-class Keep(NamedTuple):
+class Keep(_Step):
     """A parameter that is equal in both."""
 
-    key: str
-    shape: Shape
 
-    def display(self, is_colored: bool = False) -> None:
-        """Print a line for it."""
-        _show(" ", self.key, self.shape, "", None)
-
-
-class Insert(NamedTuple):
+class Insert(_Step):
     """A parameter that only the second has."""
 
-    key: str
-    shape: Shape
 
-    def display(self, is_colored: bool = False) -> None:
-        """Print a line for it."""
-        _show("+", self.key, self.shape, "", GREEN if is_colored else None)
-
-
-class Remove(NamedTuple):
+class Remove(_Step):
     """A parameter that only the first has."""
 
-    key: str
-    shape: Shape
 
-    def display(self, is_colored: bool = False) -> None:
-        """Print a line for it."""
-        _show("-", self.key, self.shape, "", RED if is_colored else None)
-
-
-class Modify(NamedTuple):
+class Modify(_Step):
     """A parameter of the same shape with other values."""
 
-    key: str
-    shape: Shape
-    distance: float
 
-    def display(self, is_colored: bool = False) -> None:
-        """Print a line for it."""
-        _show("!", self.key, self.shape, f", distance = {self.distance:.4f}", YELLOW if is_colored else None)
+_GREEN, _RED, _YELLOW = 32, 31, 33
+_MARKS: dict[type[_Step], tuple[str, int | None]] = {
+    Keep: (" ", None),
+    Insert: ("+", _GREEN),
+    Remove: ("-", _RED),
+    Modify: ("!", _YELLOW),
+}
 
 
 def checkpoint_diff(
@@ -262,7 +241,7 @@ def checkpoint_diff(
     state_dict_b: Mapping[str, torch.Tensor],
     scale: float,
     threshold: float,
-) -> list[Keep | Insert | Remove | Modify]:
+) -> list[_Step]:
     """The changes from one state dict to another, parameter by parameter, in their order.
 
     Args:
@@ -273,7 +252,7 @@ def checkpoint_diff(
     """
     first = [(name, tuple(tensor.shape)) for name, tensor in state_dict_a.items()]
     second = [(name, tuple(tensor.shape)) for name, tensor in state_dict_b.items()]
-    steps: list[Keep | Insert | Remove | Modify] = []
+    steps: list[_Step] = []
     matcher = difflib.SequenceMatcher(a=first, b=second, autojunk=False)
     for kind, start_a, end_a, start_b, end_b in matcher.get_opcodes():
         if kind != "equal":

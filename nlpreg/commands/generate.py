@@ -16,7 +16,7 @@ from nlpreg.commands.options import (
 )
 from nlpreg.commands.predict import input_lines, output_lines
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.common.sanitize import json_text
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ class Generate(Subcommand):
             raise ConfigurationError("--prompt: give prompts on the command line or in --prompts, not both")
         if args.prompts not in (None, "-"):
             check_file(args.prompts, "--prompts")
-        if args.batch_size < 1:
-            raise ConfigurationError(f"--batch-size: expected at least 1, got {args.batch_size}")
+        check_at_least(1, **{"--batch-size": args.batch_size})
         if args.greedy and args.temperature is not None:
             raise ConfigurationError(
                 "--greedy: the most likely token does not depend on --temperature; give only one of them"
@@ -125,9 +124,19 @@ def _add_choice_options(subparser: argparse.ArgumentParser) -> None:
         help="factor on log probabilities of tokens used before (1)",
     )
     choice.add_argument(
-        "--no-repeat-ngram", type=int, metavar="N", help="n-grams of this size occur only once"
+        "--no-repeat-ngram",
+        dest="no_repeat_ngram_size",
+        type=int,
+        metavar="N",
+        help="n-grams of this size occur only once",
     )
-    choice.add_argument("--beams", type=int, metavar="N", help="search for the most likely text with N beams")
+    choice.add_argument(
+        "--beams",
+        dest="num_beams",
+        type=int,
+        metavar="N",
+        help="search for the most likely text with N beams",
+    )
     choice.add_argument("--seed", type=int, metavar="N", help="random seed, for reproducible texts")
 
 
@@ -135,20 +144,9 @@ def options_from_args(args: argparse.Namespace) -> "GenerationOptions":
     """Convert parsed arguments to options of decoding; options that were not given have their defaults."""
     from nlpreg.models.generation import GenerationOptions
 
-    given = {
-        "max_tokens": args.max_tokens,
-        "min_tokens": args.min_tokens,
-        "num": args.num,
-        "temperature": 0.0 if args.greedy else args.temperature,
-        "top_k": args.top_k,
-        "top_p": args.top_p,
-        "min_p": args.min_p,
-        "repetition_penalty": args.repetition_penalty,
-        "no_repeat_ngram_size": args.no_repeat_ngram,
-        "num_beams": args.beams,
-        "seed": args.seed,
-    }
-    return GenerationOptions(**{name: value for name, value in given.items() if value is not None})
+    names = [option.name for option in dataclasses.fields(GenerationOptions)]
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return GenerationOptions(**{**given, "temperature": 0.0} if args.greedy else given)
 
 
 def generate_from_args(args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nlpreg.commands.report.run_record import read_json
 from nlpreg.common.checks import ConfigurationError
 
 ARCHIVE_NAME, CARD_NAME = "model.tar.gz", "README.md"
@@ -100,13 +101,3 @@ def run_metrics(archive: str | os.PathLike[str]) -> dict[str, Any]:
     """The metrics of the run that wrote an archive, if it is still in the folder of that run; otherwise empty."""
     folder, name = os.path.split(os.path.expanduser(archive))
     return read_json(folder, _METRICS_NAME) if name == ARCHIVE_NAME else {}
-
-
-def read_json(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
-    """The JSON object in a file; empty if there is no such file."""
-    path = os.path.join(folder, name)
-    if not os.path.isfile(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        value = json.load(file)
-    return value if isinstance(value, dict) else {}

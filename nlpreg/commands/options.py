@@ -5,12 +5,12 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from nlpreg.commands.shipped import config_path, shipped_configs
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.params import Params
+from nlpreg.common.runtime.process import environment_variables
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
@@ -299,21 +299,11 @@ _VARIABLES = {"debug": "NLPREG_DEBUG", "no_cache": "NLPREG_NO_CACHE"}
 """The environment variable of each option."""
 
 
-@contextlib.contextmanager
-def environment_of(args: argparse.Namespace) -> Iterator[None]:
-    """Set the environment variables of the given options within the block.
+def environment_of(args: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """Context manager that sets the environment variables of the given options.
 
     Args:
         args: options, any of which may be missing.
     """
     given = [variable for option, variable in _VARIABLES.items() if getattr(args, option, False)]
-    before = {variable: os.environ.get(variable) for variable in given}
-    os.environ.update(dict.fromkeys(given, "1"))
-    try:
-        yield
-    finally:
-        for variable, value in before.items():
-            if value is None:
-                os.environ.pop(variable, None)
-            else:
-                os.environ[variable] = value
+    return environment_variables(dict.fromkeys(given, "1"))

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.checks import ConfigurationError, check_at_least, check_share, did_you_mean
 
 if TYPE_CHECKING:
     from nlpreg.common.util import JsonDict
@@ -123,10 +123,8 @@ class Predict(Subcommand):
             raise ConfigurationError("--column: only together with --output conllu")
         if args.threshold is not None and not args.confidences:
             raise ConfigurationError("--threshold: only together with --confidences")
-        if args.threshold is not None and not 0 <= args.threshold <= 1:
-            raise ConfigurationError(f"--threshold: expected a probability from 0 to 1, got {args.threshold}")
-        if args.batch_size is not None and args.batch_size < 1:
-            raise ConfigurationError(f"--batch-size: expected at least 1, got {args.batch_size}")
+        check_share(**{"--threshold": args.threshold})
+        check_at_least(1, **{"--batch-size": args.batch_size})
         options.check_output_file(args.output_file, args.archive_file, args.weights_file, args.input_file)
         options.parse_json_option("--predictor-args", args.predictor_args)
 

@@ -1,16 +1,15 @@
 """`nlpreg print-results`: a table of the metrics of several runs."""
 
 import argparse
-import json
 import logging
-import math
 import os
 import re
-import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from nlpreg.commands.console import format_value, table
+from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.runs.group import is_number, spread_of
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.digests import warn_if_changed
@@ -112,17 +111,10 @@ def _mean_and_spread(values: Sequence[Any]) -> str:
     Args:
         values: one value for each run; if some are not finite numbers, the others are used and their number is shown.
     """
-    numbers = [
-        float(value)
-        for value in values
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    ]
-    if not numbers:
+    spread = spread_of(filter(is_number, values))
+    if not spread.num_runs:
         return "N/A"
-    text = format_value(statistics.fmean(numbers))
-    if len(numbers) > 1:
-        text += f" ± {format_value(statistics.stdev(numbers))}"
-    return text if len(numbers) == len(values) else f"{text} (of {len(numbers)})"
+    return str(spread) if spread.num_runs == len(values) else f"{spread} (of {spread.num_runs})"
 
 
 def _read_metrics(folder: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -134,13 +126,5 @@ def _read_metrics(folder: str, name: str) -> Iterator[tuple[str, dict[str, Any]]
     for parent, _, names in os.walk(folder):
         if name not in names:
             continue
-        path = os.path.join(parent, name)
         warn_if_changed(parent, name)
-        try:
-            with open(path, encoding="utf-8") as file:
-                metrics = json.load(file)
-        except ValueError as error:
-            raise ConfigurationError(f"{path}: not valid JSON ({error})") from error
-        if not isinstance(metrics, dict):
-            raise ConfigurationError(f"{path}: expected a JSON object, got {str(metrics)[:60]!r}")
-        yield path, metrics
+        yield os.path.join(parent, name), read_json(parent, name)

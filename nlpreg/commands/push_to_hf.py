@@ -8,8 +8,9 @@ import tempfile
 from contextlib import ExitStack
 from typing import ClassVar
 
-from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, read_json, run_metrics
+from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics
 from nlpreg.commands.options import check_archive, check_file
+from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nlpreg.commands import options
 from nlpreg.commands.predict import input_lines, output_lines
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.common.sanitize import json_text
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Score(Subcommand):
         options.check_archive(args.archive_file, args.weights_file)
         if args.input_file != "-":
             options.check_file(args.input_file, "INPUT")
-        if args.tokens_per_batch < 1:
-            raise ConfigurationError(f"--tokens-per-batch: expected at least 1, got {args.tokens_per_batch}")
+        check_at_least(1, **{"--tokens-per-batch": args.tokens_per_batch})
         options.check_output_file(args.output_file, args.archive_file, args.weights_file, args.input_file)
 
 

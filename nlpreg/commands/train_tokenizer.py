@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nlpreg.commands.options import check_output_file
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 
 MODELS = ("bpe", "unigram", "byte-level")
 
@@ -49,8 +49,7 @@ class TrainTokenizer(Subcommand):
         check_output_file(args.output, *args.data)
         if os.path.exists(args.output) and not args.force:
             raise ConfigurationError(f"{args.output}: exists already; choose another file or add --force")
-        if args.vocab_size < 1:
-            raise ConfigurationError(f"--vocab-size: expected 1 or more, got {args.vocab_size}")
+        check_at_least(1, **{"--vocab-size": args.vocab_size})
 
 
 def train_tokenizer_from_args(args: argparse.Namespace) -> None:

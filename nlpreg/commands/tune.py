@@ -4,7 +4,7 @@ import argparse
 
 from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 
 
 @Subcommand.register("tune")
@@ -89,9 +89,7 @@ class Tune(Subcommand):
             )
         options.check_file(args.param_path, "CONFIG")
         options.check_file(args.space, "SPACE")
-        for option in ("trials", "parallel"):
-            if getattr(args, option) < 1:
-                raise ConfigurationError(f"--{option}: expected at least 1, got {getattr(args, option)}")
+        check_at_least(1, **{"--trials": args.trials, "--parallel": args.parallel})
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -113,7 +113,7 @@ def test_an_interrupted_file_is_whole_or_not_there(
             ["--prompt", "a", "--greedy", "--temperature", "1"],
             "--greedy: the most likely token does not depend on",
         ),
-        (["--prompt", "a", "--batch-size", "0"], "--batch-size: expected at least 1, got 0"),
+        (["--prompt", "a", "--batch-size", "0"], "--batch-size: expected 1 or more, got 0"),
         (["--prompt", "a", "--beams", "2", "--num", "3"], "num: expected at most num_beams, 2, got 3"),
     ],
 )

@@ -203,7 +203,7 @@ MISTAKES = {
     "threshold above 1": (
         "",
         ["--confidences", "--threshold", "2"],
-        "--threshold: expected a probability from 0",
+        "--threshold: expected a number from 0 to 1",
     ),
     "column without CoNLL-U": ("", ["--column", "xpos"], "--column: only together with --output conllu"),
     "unknown column": (
@@ -232,7 +232,7 @@ MISTAKES = {
     "unknown predictor": ("", ["--predictor", "sentence_taggr"], "sentence_tagger"),
     "arguments that are no JSON": ("", ["--predictor-args", "x"], "--predictor-args"),
     "unknown argument": ("", ["--predictor-args", '{"langage": "de"}'], 'did you mean "language"'),
-    "bad batch size": ("", ["--batch-size", "0"], "--batch-size: expected at least 1"),
+    "bad batch size": ("", ["--batch-size", "0"], "--batch-size: expected 1 or more"),
     "head for one task": ("", ["--multitask-head", "x", "--use-dataset-reader"], "has no heads"),
     "head without reader": ("", ["--multitask-head", "x"], "only together with"),
     "predictor of another model": (

@@ -80,7 +80,7 @@ def test_texts_that_look_like_json_are_texts(
     ("text", "options", "message"),
     [
         ('{"sentence": "a cat"}\n{"text": "a"}\n', [], "texts.txt, line 2: expected an object such as"),
-        ("a cat\n", ["--tokens-per-batch", "0"], "--tokens-per-batch: expected at least 1, got 0"),
+        ("a cat\n", ["--tokens-per-batch", "0"], "--tokens-per-batch: expected 1 or more, got 0"),
     ],
 )
 def test_what_is_wrong_is_named(

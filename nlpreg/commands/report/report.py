@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nlpreg.commands.options import check_output_file
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 
 if TYPE_CHECKING:
     from nlpreg.commands.report.analysis import Analysis
@@ -64,8 +64,7 @@ class Report(Subcommand):
                     f"RUN: {folder}: expected the folder of a run, found no config.json in it"
                 )
         check_output_file(args.output_file, args.data)
-        if args.max_instances < 0:
-            raise ConfigurationError(f"--max-instances: expected 0 or more, got {args.max_instances}")
+        check_at_least(0, **{"--max-instances": args.max_instances})
 
 
 def report_from_args(args: argparse.Namespace) -> str:

@@ -51,10 +51,10 @@ class RunRecord:
         warn_if_changed(os.path.join(folder, "vocabulary"))
         return cls(
             folder,
-            config=_read_object(folder, "config.json"),
-            resolved=_read_object(folder, "config.resolved.json"),
-            meta=_read_object(folder, "meta.json"),
-            metrics=_read_object(folder, "metrics.json"),
+            config=read_json(folder, "config.json"),
+            resolved=read_json(folder, "config.resolved.json"),
+            meta=read_json(folder, "meta.json"),
+            metrics=read_json(folder, "metrics.json"),
             lines=_read_lines(os.path.join(folder, "metrics.jsonl")),
             vocabulary=_vocabulary_sizes(os.path.join(folder, "vocabulary")),
         )
@@ -99,7 +99,7 @@ class RunRecord:
 
     def phases(self) -> dict[str, float]:
         """Milliseconds of each phase of a training step, where the callback `profile` measured them."""
-        phases = _read_object(self.folder, "profile.json").get("milliseconds_a_step", {})
+        phases = read_json(self.folder, "profile.json").get("milliseconds_a_step", {})
         return {name: float(value) for name, value in phases.items() if _is_number(value)}
 
 
@@ -107,8 +107,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _read_object(folder: str, name: str) -> dict[str, Any]:
-    """The JSON object in a file of the run; empty where there is no such file."""
+def read_json(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """The JSON object in a file of a run; empty where there is no such file.
+
+    Raises:
+        ConfigurationError: it is not valid JSON, or not an object.
+    """
     path = os.path.join(folder, name)
     if not os.path.isfile(path):
         return {}

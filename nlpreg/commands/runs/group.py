@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -42,16 +43,11 @@ class Spread(NamedTuple):
         return f"{format_value(self.mean)} ± {format_value(self.deviation)}"
 
 
-def spread_of(values: Iterable[float]) -> Spread:
-    """Mean and standard deviation of some values; both NaN without any."""
+def spread_of(values: Iterable[Any]) -> Spread:
+    """Mean and standard deviation of some numbers; both NaN without any."""
     numbers = [float(value) for value in values]
-    count = len(numbers)
-    if not count:
-        return Spread(math.nan, math.nan, 0)
-    mean = math.fsum(numbers) / count
-    if count == 1:
-        return Spread(mean, math.nan, 1)
-    return Spread(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in numbers) / (count - 1)), count)
+    mean = statistics.fmean(numbers) if numbers else math.nan
+    return Spread(mean, statistics.stdev(numbers) if len(numbers) > 1 else math.nan, len(numbers))
 
 
 @dataclass
@@ -98,7 +94,7 @@ class Point:
     def spread(self, key: str) -> Spread:
         """A metric over the finished runs that have it."""
         values = [run.metrics.get(key) for run in self.runs if run.status in (DONE, PRUNED)]
-        return spread_of(float(value) for value in values if value is not None and is_number(value))
+        return spread_of(filter(is_number, values))
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import Any
 import filelock
 
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
+from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.runs.group import DONE, FAILED, GROUP_NAME, PRUNED, TABLE_NAME, WAITING, RunGroup, SubRun
 from nlpreg.commands.runs.plan import with_changes
 from nlpreg.commands.runs.processes import FOLDER, POLL_SECONDS, Ended, Processes
@@ -207,7 +208,9 @@ def _group_of(
         )
         if run.status == DONE:
             # for a trial of another machine, only the reported value is known
-            run.metrics = _metrics(os.path.join(search.folder, run.name)) or {key: trial.value}
+            with contextlib.suppress(ConfigurationError):
+                run.metrics = read_json(os.path.join(search.folder, run.name), METRICS_NAME)
+            run.metrics = run.metrics or {key: trial.value}
         elif run.status == PRUNED and trial.intermediate_values:
             run.metrics = {key: trial.intermediate_values[max(trial.intermediate_values)]}
         run.error = str(trial.user_attrs.get("error", ""))
@@ -331,15 +334,6 @@ def _identifier(optuna: Any, search: Search, number: int) -> int:
 def _changes(space: Sequence[Dimension], trial: Any) -> dict[str, Any]:
     """The changes of the config for a trial."""
     return {d.key: d.value(trial.params[d.key]) for d in space if d.key in trial.params}
-
-
-def _metrics(folder: str) -> dict[str, Any]:
-    try:
-        with open(os.path.join(folder, METRICS_NAME), encoding="utf-8") as file:
-            metrics: dict[str, Any] = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return metrics
 
 
 def _check_space(config: Mapping[str, Any], space: Sequence[Dimension], file: str) -> None:

@@ -5,7 +5,7 @@ import logging
 
 from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +109,7 @@ def _add_group_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _check_group_options(args: argparse.Namespace) -> None:
-    if args.parallel < 1:
-        raise ConfigurationError(f"--parallel: expected at least 1, got {args.parallel}")
+    check_at_least(1, **{"--parallel": args.parallel})
     if not _is_group(args):
         if args.parallel > 1:
             raise ConfigurationError(

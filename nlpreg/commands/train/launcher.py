@@ -29,6 +29,7 @@ from nlpreg.common.runtime.process import (
     SigTermReceived,
     end_process,
     end_with_parent,
+    environment_variables,
     find_open_port,
     install_sigterm_handler,
     remove_unused_compiler_cache,
@@ -269,16 +270,9 @@ def _quiet_trackers() -> None:
     """
     if sys.platform == "win32":
         return
-    name, before = "PYTHONWARNINGS", os.environ.get("PYTHONWARNINGS")
-    rule = "ignore::UserWarning:multiprocessing.resource_tracker"
-    os.environ[name] = f"{before},{rule}" if before else rule
-    try:
+    rules = [os.environ.get("PYTHONWARNINGS"), "ignore::UserWarning:multiprocessing.resource_tracker"]
+    with environment_variables({"PYTHONWARNINGS": ",".join(filter(None, rules))}):
         resource_tracker.ensure_running()
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 @contextlib.contextmanager

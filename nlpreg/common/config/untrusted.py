@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.runtime.process import environment_variables
 
 _ALLOW_REMOTE_VARIABLE = "NLPREG_ALLOW_REMOTE"
 """Set to 1 by `--allow-remote`; an environment variable, so that worker processes inherit it."""
@@ -62,19 +63,9 @@ def guarded(origin: Origin | None) -> Iterator[None]:
         _origin.reset(token)
 
 
-@contextlib.contextmanager
-def remote_allowed(is_allowed: bool = True) -> Iterator[None]:
+def remote_allowed(is_allowed: bool = True) -> contextlib.AbstractContextManager[None]:
     """Context manager in which archives, here or in worker processes, may name URLs and any local path."""
-    before = os.environ.get(_ALLOW_REMOTE_VARIABLE)
-    if is_allowed:
-        os.environ[_ALLOW_REMOTE_VARIABLE] = "1"
-    try:
-        yield
-    finally:
-        if is_allowed and before is None:
-            os.environ.pop(_ALLOW_REMOTE_VARIABLE, None)
-        elif is_allowed and before is not None:
-            os.environ[_ALLOW_REMOTE_VARIABLE] = before
+    return environment_variables({_ALLOW_REMOTE_VARIABLE: "1"} if is_allowed else {})
 
 
 def is_remote_allowed() -> bool:

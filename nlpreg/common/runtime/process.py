@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import NoReturn
 
@@ -117,6 +118,21 @@ def remove_unused_compiler_cache() -> None:
     if folder and "torch._dynamo" in sys.modules:
         with contextlib.suppress(OSError):  # it is in use, and so not empty
             os.rmdir(folder)
+
+
+@contextlib.contextmanager
+def environment_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Context manager that sets environment variables, for this process and those that it starts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def is_distributed() -> bool:

@@ -185,7 +185,7 @@ def test_a_study_of_another_config_or_space_is_left_alone(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "space", "message"),
     [
-        (["-n", "0"], "{ 'trainer.num_epochs': [1] }", "--trials: expected at least 1"),
+        (["-n", "0"], "{ 'trainer.num_epochs': [1] }", "--trials: expected 1 or more"),
         ([], "{ 'model.hiden': [1] }", "hiden"),
         ([], "{ 'trainer.optimizer.lr': ['fast'] }", "trainer.optimizer.lr"),
         (["--metric", "accuracy"], "{ 'trainer.num_epochs': [1] }", r"--metric: expected \+ or -"),
