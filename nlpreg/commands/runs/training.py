@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import logging
 import os
 import re
@@ -13,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nlpreg.commands.check.checking import check_config, check_file, raise_problems
+from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.runs.group import (
     DONE,
     FAILED,
@@ -202,15 +202,7 @@ def record_end(run: SubRun, ended: Ended, folder: str) -> None:
         folder: folder of the run.
     """
     run.seconds = round((run.seconds or 0.0) + ended.seconds, 1)
-    try:
-        with open(os.path.join(folder, METRICS_NAME), encoding="utf-8") as file:
-            metrics = json.load(file)
-    except (OSError, ValueError) as error:
-        metrics = None
-        reason = f"{os.path.join(folder, METRICS_NAME)}: cannot be read ({error})"
-    if ended.status == 0 and isinstance(metrics, dict):
-        run.status, run.metrics, run.error = DONE, metrics, ""
-        return
+    reason = ""
     if ended.status < 0:
         reason = f"its process was killed by signal {-ended.status}"
     elif ended.status:
@@ -218,7 +210,14 @@ def record_end(run: SubRun, ended: Ended, folder: str) -> None:
             ended.error.rpartition("nlpreg: error: ")[2]
             or f"its process ended with exit status {ended.status}"
         )
-    run.status, run.error = FAILED, _on_one_line(reason)[:_LONGEST_ERROR]
+    else:
+        try:
+            run.metrics = read_json(folder, METRICS_NAME)
+        except ConfigurationError as error:
+            reason = str(error)
+        if not run.metrics and not reason:
+            reason = f"{os.path.join(folder, METRICS_NAME)}: there are no metrics, although its process has finished"
+    run.status, run.error = FAILED if reason else DONE, _on_one_line(reason)[:_LONGEST_ERROR]
 
 
 def _on_one_line(message: str) -> str:

@@ -130,7 +130,7 @@ def test_a_folder_with_something_in_it_is_left_alone(
     [
         (["--parallel", "2"], "--parallel: expected --sweep, --seeds or --folds"),
         (["--seeds", "2", "--folds", "3"], "--seeds and --folds: expected one of them"),
-        (["--seeds", "2", "--parallel", "0"], "--parallel: expected at least 1"),
+        (["--seeds", "2", "--parallel", "0"], "--parallel: expected 1 or more"),
         (["--seeds", "2", "--dry-run"], "--dry-run and --node-rank are for single runs"),
         (["--sweep", "model.encoder.hiden_size=1,2"], "hiden_size"),
         (["--seeds", "x"], "--seeds: expected a number of runs"),
@@ -156,7 +156,10 @@ def test_outcomes_of_processes(tmp_path: Path) -> None:
     record_end(run, Ended("a", 1, several, 1.0), str(tmp_path))
     assert run.error == "model: ValueError: boom; boom.py:9, in forward: f(x) (whole traceback: out.log)"
     record_end(run, Ended("a", 0, "", 1.0), str(tmp_path))
-    assert run.status == FAILED and "metrics.json: cannot be read" in run.error
+    assert run.status == FAILED and "metrics.json: there are no metrics" in run.error
+    (tmp_path / "metrics.json").write_text("[1.5]")
+    record_end(run, Ended("a", 0, "", 1.0), str(tmp_path))
+    assert run.status == FAILED and "metrics.json: expected a JSON object, got '[1.5]'" in run.error
     (tmp_path / "metrics.json").write_text('{"training_loss": 1.5}')
     record_end(run, Ended("a", 0, "", 1.0), str(tmp_path))
     assert (run.status, run.metrics, run.error) == (DONE, {"training_loss": 1.5}, "")
