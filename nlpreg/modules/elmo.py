@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
 from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
 from nlpreg.modules.elmo_lstm import ElmoLstm
-from nlpreg.modules.highway import Highway
 from nlpreg.modules.scalar_mix import ScalarMix
+from nlpreg.modules.seq2vec_encoders import CnnHighwayEncoder
 from nlpreg.nn.operators import is_exporting, run_uncompiled
 from nlpreg.nn.util import add_sentence_boundary_token_ids, remove_sentence_boundaries
 from nlpreg.nn.util.indexing import distinct_rows
@@ -25,10 +24,8 @@ logger = logging.getLogger(__name__)
 
 # B rows, T words, P width of the projection
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": functional.relu}
 
-
-class _ElmoCharacterEncoder(nn.Module):
+class _ElmoCharacterEncoder(CnnHighwayEncoder):
     """Vectors of words from their characters, by convolutions, highway layers and a projection.
 
     Each distinct word of a batch is encoded once.
@@ -48,17 +45,14 @@ class _ElmoCharacterEncoder(nn.Module):
     """
 
     def __init__(self, options_file: str, weight_file: str, requires_grad: bool = False) -> None:
-        super().__init__()
         options = _read_options(options_file)
-        self.output_dim = int(options["lstm"]["projection_dim"])
+        cnn = options["char_cnn"]
+        sizes = (cnn["embedding"]["dim"], cnn["filters"], cnn["n_highway"], options["lstm"]["projection_dim"])
+        try:
+            super().__init__(*sizes, activation=cnn["activation"])
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{options_file}: {error}") from error
         self.requires_grad = requires_grad
-        self._options = options["char_cnn"]
-        activation = self._options["activation"]
-        if activation not in _ACTIVATIONS:
-            raise ConfigurationError(
-                f"{options_file}: expected the activation to be one of {sorted(_ACTIVATIONS)}, got {activation!r}"
-            )
-        self._activation = _ACTIVATIONS[activation]
         self._beginning_of_sentence_characters: Tensor
         self._end_of_sentence_characters: Tensor
         for name, word in (
@@ -69,18 +63,11 @@ class _ElmoCharacterEncoder(nn.Module):
             self.register_buffer(f"_{name}_of_sentence_characters", ids, persistent=False)
         h5py = optional("h5py", extra="hdf5")
         with h5py.File(cached_path(weight_file), "r") as file:
-            self._load_char_embedding(file)
-            self._load_convolutions(file, weight_file)
-            self._load_highway(file)
-            self._load_projection(file)
+            self._load_weights(file, weight_file)
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
 
-    def get_output_dim(self) -> int:
-        """Width of the vector of each word."""
-        return self.output_dim
-
-    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:  # type: ignore[override]  # from ids, with boundaries
         """Encode a batch."""
         is_word = (inputs > 0).any(dim=-1)  # (B, T)
         characters, mask = add_sentence_boundary_token_ids(
@@ -96,49 +83,30 @@ class _ElmoCharacterEncoder(nn.Module):
 
     def encode_words(self, words: Tensor) -> Tensor:
         """The vectors of words, without boundaries: (U, 50) ids of characters -> (U, P)."""
-        embedded = functional.embedding(words, self._char_embedding_weights).transpose(1, 2)  # (U, dim, 50)
-        responses = [
-            self._activation(getattr(self, f"char_conv_{index}")(embedded).max(dim=-1).values)
-            for index in range(len(self._options["filters"]))
-        ]
-        encoded: Tensor = self._projection(self._highways(torch.cat(responses, dim=-1)))
-        return encoded
+        return super().forward(functional.embedding(words, self._char_embedding_weights))  # from (U, 50, dim)
 
-    def _load_char_embedding(self, file: Any) -> None:
-        stored = torch.from_numpy(file["char_embed"][...]).float()
+    def _load_weights(self, file: Any, weight_file: str) -> None:
+        """Copy the weights from an HDF5 file in the layout of the published models."""
         # Ids are one higher than in the file, because 0 is padding.
-        self._char_embedding_weights = nn.Parameter(functional.pad(stored, (0, 0, 1, 0)))
-
-    def _load_convolutions(self, file: Any, weight_file: str) -> None:
-        dim = self._options["embedding"]["dim"]
-        for index, (width, number) in enumerate(self._options["filters"]):
+        table = functional.pad(torch.from_numpy(file["char_embed"][...]).float(), (0, 0, 1, 0))
+        self._char_embedding_weights = nn.Parameter(table)
+        for index, convolution in enumerate(self.convolutions()):
             stored = torch.from_numpy(file["CNN"][f"W_cnn_{index}"][...]).float()  # (1, width, in, out)
-            if tuple(stored.shape) != (1, width, dim, number):
+            expected = (1, *convolution.weight.permute(2, 1, 0).shape)
+            if tuple(stored.shape) != expected:
                 raise ValueError(
-                    f"{weight_file}: expected W_cnn_{index} of the shape {(1, width, dim, number)}, "
-                    f"got {tuple(stored.shape)}"
+                    f"{weight_file}: expected W_cnn_{index} of the shape {expected}, got {tuple(stored.shape)}"
                 )
-            convolution = nn.Conv1d(dim, number, kernel_size=width)
-            # (out, in, width)
-            convolution.weight.data.copy_(stored.squeeze(0).permute(2, 1, 0))
+            convolution.weight.data.copy_(stored.squeeze(0).permute(2, 1, 0))  # (out, in, width)
             _copy(convolution.bias, file["CNN"][f"b_cnn_{index}"])
-            self.add_module(f"char_conv_{index}", convolution)
-
-    def _load_highway(self, file: Any) -> None:
-        num_filters = sum(number for _, number in self._options["filters"])
-        self._highways = Highway(num_filters, self._options["n_highway"], activation=functional.relu)
         for index, layer in enumerate(self._highways.layers):
             assert isinstance(layer, nn.Linear)
-            stored = file[f"CNN_high_{index}"]
+            size, stored = layer.in_features, file[f"CNN_high_{index}"]
             # The carry gate of the file weights the new value, ours weights the old one.
-            _copy(layer.weight[:num_filters], stored["W_transform"], transpose=True)
-            _copy(layer.weight[num_filters:], stored["W_carry"], transpose=True, sign=-1.0)
-            _copy(layer.bias[:num_filters], stored["b_transform"])
-            _copy(layer.bias[num_filters:], stored["b_carry"], sign=-1.0)
-
-    def _load_projection(self, file: Any) -> None:
-        num_filters = sum(number for _, number in self._options["filters"])
-        self._projection = nn.Linear(num_filters, self.output_dim)
+            _copy(layer.weight[:size], stored["W_transform"], transpose=True)
+            _copy(layer.weight[size:], stored["W_carry"], transpose=True, sign=-1.0)
+            _copy(layer.bias[:size], stored["b_transform"])
+            _copy(layer.bias[size:], stored["b_carry"], sign=-1.0)
         _copy(self._projection.weight, file["CNN_proj"]["W_proj"], transpose=True)
         _copy(self._projection.bias, file["CNN_proj"]["b_proj"])
 

@@ -87,6 +87,10 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         nn.init.zeros_(self._projection.bias)
         self._layer_norm = LayerNorm(self.output_dim) if do_layer_norm else None
 
+    def convolutions(self) -> list[nn.Conv1d]:
+        """The filters of each width."""
+        return [getattr(self, f"char_conv_{index}") for index in range(self._num_widths)]
+
     def padding_reach(self) -> int | None:
         """The width of the widest filter: padding beyond that changes nothing."""
         return self._widest
@@ -97,8 +101,7 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         if channels.size(2) < self._widest:
             channels = functional.pad(channels, (0, self._widest - channels.size(2)))
         responses = [
-            self._activation(getattr(self, f"char_conv_{index}")(channels).max(dim=-1).values)
-            for index in range(self._num_widths)
+            self._activation(convolution(channels).max(dim=-1).values) for convolution in self.convolutions()
         ]
         vector: Tensor = torch.cat(responses, dim=-1)  # (B, number of filters)
         if self._projection_location == "after_cnn":
