@@ -111,8 +111,10 @@ class ConditionalRandomField(torch.nn.Module):
         num_tags: number of tags.
         constraints: allowed transitions (from tag, to tag), where `num_tags` is the start and `num_tags + 1` the end of a
             sentence. They apply to decoding, not to the likelihood. None allows all transitions.
-        include_start_end_transitions: whether to learn start and end transition scores too.  Shape: inputs (B, T, num_tags),
-            tags (B, T), mask (B, T) -> scalar.
+        include_start_end_transitions: whether to learn start and end transition scores too.
+
+    Shape:
+        inputs (B, T, num_tags), tags (B, T), mask (B, T) -> scalar.
 
     Source: Lafferty, McCallum and Pereira (2001).
     """
@@ -176,9 +178,7 @@ class ConditionalRandomField(torch.nn.Module):
 
     def _input_likelihood(self, logits: Tensor, transitions: Tensor, mask: Tensor) -> Tensor:
         """The log-partition function: log-sum-exp of the scores of all tag sequences, (B,). Subclasses may override it."""
-        start, end = self._start_and_end()
-        scores = forward_scores(logits.transpose(0, 1), mask.t(), transitions, start.to(logits.dtype))
-        return torch.logsumexp(scores[-1] + end, dim=1)
+        return _log_partition(logits, mask, transitions, *self._start_and_end())
 
     def _joint_likelihood(
         self,
@@ -225,41 +225,35 @@ class ConditionalRandomField(torch.nn.Module):
             tags (B, T), mask (B, T) -> (B,) bool.
         """
         mask = torch.ones_like(tags, dtype=torch.bool) if mask is None else mask.bool()
-        order = mask.sort(dim=1, descending=True, stable=True).indices
-        lengths = mask.sum(dim=1, keepdim=True)  # (B, 1)
+        is_real, order = mask.sort(dim=1, descending=True, stable=True)
         start, end = self.num_tags, self.num_tags + 1
-        positions = torch.arange(tags.size(1), device=tags.device)
-        packed = tags.gather(1, order).masked_fill(positions >= lengths, end)  # (B, T)
+        packed = tags.gather(1, order).masked_fill(~is_real, end)  # (B, T)
         before = torch.cat([packed.new_full((len(tags), 1), start), packed], dim=1)  # (B, T + 1)
         after = torch.cat([packed, packed.new_full((len(tags), 1), end)], dim=1)
         allowed = self._constraint_mask.bool()[before, after]
-        return (allowed | (before == end) | (lengths == 0)).all(dim=1)
+        return (allowed | (before == end)).all(dim=1) | ~mask.any(dim=1)
 
     def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
         """The scores that decoding adds to the emissions: transitions (C from, C to), start (C,) and end (C,).
 
         Forbidden transitions have a very low score.
         """
-        num_tags = self.num_tags
-        allowed = self._constraint_mask.bool()
-        start, end = self._start_and_end()
-        return (
-            self.transitions.masked_fill(~allowed[:num_tags, :num_tags], _DISALLOWED),
-            start.masked_fill(~allowed[num_tags, :num_tags], _DISALLOWED),
-            end.masked_fill(~allowed[:num_tags, num_tags + 1], _DISALLOWED),
-        )
+        scores = zip(self._unconstrained(), self._is_allowed(), strict=True)
+        transitions, start, end = (score.masked_fill(~allowed, _DISALLOWED) for score, allowed in scores)
+        return transitions, start, end
 
     def constraint_scores(self) -> tuple[Tensor, Tensor, Tensor]:
         """The scores of `decoding_scores` by the constraints alone: 0 where they allow it, else very low."""
-        num_tags = self.num_tags
-        scores = torch.zeros_like(self._constraint_mask).masked_fill(
-            ~self._constraint_mask.bool(), _DISALLOWED
+        transitions, start, end = (
+            self.transitions.new_zeros(allowed.shape).masked_fill(~allowed, _DISALLOWED)
+            for allowed in self._is_allowed()
         )
-        return (
-            scores[:num_tags, :num_tags],
-            scores[num_tags, :num_tags],
-            scores[:num_tags, num_tags + 1],
-        )
+        return transitions, start, end
+
+    def _is_allowed(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Which transitions (C from, C to), first tags (C,) and last tags (C,) the constraints allow."""
+        allowed, num_tags = self._constraint_mask.bool(), self.num_tags
+        return allowed[:num_tags, :num_tags], allowed[num_tags, :num_tags], allowed[:num_tags, num_tags + 1]
 
     @overload
     def viterbi_tags(
@@ -292,12 +286,11 @@ class ConditionalRandomField(torch.nn.Module):
         if top_k is not None and top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         logits, mask = self._prepare(logits, mask)
-        packed, _ = _drop_masked(logits, mask)
+        packed, is_real, _ = _drop_masked(logits, mask)
         transitions, start, end = self.decoding_scores()
         lengths = mask.sum(dim=1)
         found, scores = best_paths(packed, lengths, transitions, start, end, top_k or 1)
         if found.size(1) > 1:
-            is_real = torch.arange(mask.size(1), device=mask.device) < lengths.unsqueeze(1)
             allowed = self.allows(found.flatten(0, 1), is_real.repeat_interleave(found.size(1), dim=0))
             # The first is kept in any case: each sentence gets tags.
             scores[:, 1:] = scores[:, 1:].masked_fill(~allowed.view_as(scores)[:, 1:], -torch.inf)
@@ -330,15 +323,10 @@ class ConditionalRandomField(torch.nn.Module):
             logits, mask = self._prepare(logits.detach(), mask)
             if not mask.size(1):
                 return torch.zeros_like(logits)
-            packed, order = _drop_masked(logits, mask)
+            packed, is_real, order = _drop_masked(logits, mask)
             packed.requires_grad_()
-            transitions, start, end = (
-                scores.detach()
-                for scores in (self.decoding_scores() if constrained else self._unconstrained())
-            )
-            is_real = torch.arange(mask.size(1), device=mask.device) < mask.sum(dim=1, keepdim=True)
-            scores = forward_scores(packed.transpose(0, 1), is_real.t(), transitions, start)
-            log_partition = torch.logsumexp(scores[-1] + end, dim=1).sum()
+            scores = (part.detach() for part in self._scores(constrained))
+            log_partition = _log_partition(packed, is_real, *scores).sum()
             (probabilities,) = torch.autograd.grad(log_partition, packed)
         places = order.unsqueeze(2).expand_as(probabilities)
         return torch.zeros_like(probabilities).scatter(1, places, probabilities) * mask.unsqueeze(2)
@@ -357,7 +345,7 @@ class ConditionalRandomField(torch.nn.Module):
             marginals (B, T, C), mask (B, T).
         """
         marginals, mask = self._prepare(marginals.detach(), mask)
-        packed, _ = _drop_masked(marginals.log().clamp(min=_IMPOSSIBLE), mask)
+        packed, _, _ = _drop_masked(marginals.log().clamp(min=_IMPOSSIBLE), mask)
         lengths = mask.sum(dim=1)
         transitions, start, end = (scores.to(packed.dtype) for scores in self.constraint_scores())
         found, _ = best_paths(packed, lengths, transitions, start, end)
@@ -381,11 +369,9 @@ class ConditionalRandomField(torch.nn.Module):
         logits, mask = self._prepare(logits, mask)
         if not mask.size(1):
             return logits.new_zeros(len(logits))
-        packed, _ = _drop_masked(logits, mask)
-        transitions, start, end = self.decoding_scores() if constrained else self._unconstrained()
-        is_real = torch.arange(mask.size(1), device=mask.device) < mask.sum(dim=1, keepdim=True)
-        scores = forward_scores(packed.transpose(0, 1), is_real.t(), transitions, start)
-        return torch.logsumexp(scores[-1] + end, dim=1).masked_fill(~mask.any(dim=1), 0.0)
+        packed, is_real, _ = _drop_masked(logits, mask)
+        log_partition = _log_partition(packed, is_real, *self._scores(constrained))
+        return log_partition.masked_fill(~mask.any(dim=1), 0.0)
 
     def log_probability_of_sets(
         self, logits: Tensor, allowed: Tensor, mask: Tensor | None = None, constrained: bool = False
@@ -407,17 +393,12 @@ class ConditionalRandomField(torch.nn.Module):
         logits, mask = self._prepare(logits, mask)
         if not mask.size(1):
             return logits.new_zeros(len(logits))
-        transitions, start, end = self.decoding_scores() if constrained else self._unconstrained()
-        within = logits.masked_fill(~allowed, _DISALLOWED)
-        totals = [
-            torch.logsumexp(
-                forward_scores(scores.transpose(0, 1), mask.t(), transitions, start.to(scores.dtype))[-1]
-                + end,
-                dim=1,
-            )
-            for scores in (within, logits)
-        ]
-        return (totals[0] - totals[1]).masked_fill(~mask.any(dim=1), 0.0)
+        scores = self._scores(constrained)
+        within = _log_partition(logits.masked_fill(~allowed, _DISALLOWED), mask, *scores)
+        return (within - _log_partition(logits, mask, *scores)).masked_fill(~mask.any(dim=1), 0.0)
+
+    def _scores(self, constrained: bool) -> tuple[Tensor, Tensor, Tensor]:
+        return self.decoding_scores() if constrained else self._unconstrained()
 
     def _unconstrained(self) -> tuple[Tensor, Tensor, Tensor]:
         return (self.transitions, *self._start_and_end())
@@ -458,10 +439,16 @@ class WeightedConditionalRandomField(ConditionalRandomField):
         self.register_buffer("label_weights", torch.tensor(label_weights, dtype=torch.float32))
 
 
-def _drop_masked(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The logits with unmasked words first, in their order, and the original position of each word (B, T)."""
-    order = mask.sort(dim=1, descending=True, stable=True).indices
-    return logits.gather(1, order.unsqueeze(2).expand_as(logits)), order
+def _log_partition(logits: Tensor, mask: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Log-sum-exp of the scores of all tag sequences, (B,)."""
+    scores = forward_scores(logits.transpose(0, 1), mask.t(), transitions, start.to(logits.dtype))
+    return torch.logsumexp(scores[-1] + end, dim=1)
+
+
+def _drop_masked(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The logits with unmasked words first, in their order; their mask; and the original position of each word (B, T)."""
+    is_real, order = mask.sort(dim=1, descending=True, stable=True)
+    return logits.gather(1, order.unsqueeze(2).expand_as(logits)), is_real, order
 
 
 def _on_cpu(paths: Tensor, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
