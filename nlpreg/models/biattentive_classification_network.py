@@ -180,7 +180,7 @@ def _check_elmo(text_field_embedder: TextFieldEmbedder, elmo: Elmo | None, num_u
     Raises:
         ConfigurationError: they differ, or the embedder has an embedder `elmo` of its own.
     """
-    if _ELMO in getattr(text_field_embedder, "_token_embedders", {}):
+    if _ELMO in getattr(text_field_embedder, "token_embedders", {}):
         raise ConfigurationError(
             "model.text_field_embedder: expected no embedder under `elmo`, whose key is kept for model.elmo"
         )

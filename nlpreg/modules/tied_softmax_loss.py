@@ -8,7 +8,7 @@ from nlpreg.data import Token, TokenIndexer, Vocabulary
 from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.softmax_loss import LinearWordDistribution, WordDistribution
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
-from nlpreg.modules.token_embedders.embedding import Embedding
+from nlpreg.modules.token_embedders import Embedding, TokenEmbedder
 
 # N states, D width of the states, E width of the word vectors, V words, C characters of a word
 
@@ -116,15 +116,14 @@ class SpelledWordVectors(WordVectors):
         vocab: Vocabulary,
         namespace: str,
     ) -> None:
-        embedders = dict(text_field_embedder.named_children())
-        spelling = embedders.get(f"token_embedder_{embedder}")
+        embedders: dict[str, TokenEmbedder] = getattr(text_field_embedder, "token_embedders", {})
+        spelling = embedders.get(embedder)
         if spelling is None:
-            known = sorted(name.removeprefix("token_embedder_") for name in embedders)
             raise ConfigurationError(
-                f"model.softmax.embedder: expected a token embedder of the model ({', '.join(known)}), got {embedder!r}"
+                f"model.softmax.embedder: expected a token embedder of the model ({', '.join(sorted(embedders))}), "
+                f"got {embedder!r}"
             )
-        width: int = spelling.get_output_dim()  # type: ignore[operator]  # of a TokenEmbedder
-        super().__init__(num_words, embedding_dim, width)
+        super().__init__(num_words, embedding_dim, spelling.get_output_dim())
         self._embedder = (spelling,)  # in a tuple, where torch does not look for submodules
         size = vocab.get_vocab_size(namespace)
         words = [vocab.get_token_from_index((k + 1) % size, namespace) for k in range(num_words)]

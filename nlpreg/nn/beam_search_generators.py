@@ -70,7 +70,7 @@ class TransformerBeamSearchGenerator(BeamSearchGenerator):
         assert is_instance_of_named(text_field_embedder, "BasicTextFieldEmbedder"), (
             f"expected a BasicTextFieldEmbedder, got {type(text_field_embedder).__name__}"
         )
-        embedders: dict[str, torch.nn.Module] = getattr(text_field_embedder, "_token_embedders")  # noqa: B009
+        embedders: dict[str, torch.nn.Module] = getattr(text_field_embedder, "token_embedders")  # noqa: B009
         assert len(embedders) == 1, f"expected one token embedder, got {sorted(embedders)}"
         ((key, embedder),) = embedders.items()
         assert is_instance_of_named(embedder, "PretrainedTransformerEmbedder"), (

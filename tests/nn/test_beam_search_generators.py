@@ -16,7 +16,7 @@ class PretrainedTransformerEmbedder(nn.Module):
 class BasicTextFieldEmbedder(nn.Module):
     def __init__(self, **embedders: nn.Module) -> None:
         super().__init__()
-        self._token_embedders = embedders
+        self.token_embedders = embedders
 
 
 def generator(**options: Any) -> BeamSearchGenerator:

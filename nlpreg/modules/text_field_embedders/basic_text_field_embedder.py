@@ -36,7 +36,16 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
             self.add_module(f"token_embedder_{key}", embedder)
         # Subclasses may override the order in which `forward` concatenates the outputs.
         self._ordered_embedder_keys = sorted(token_embedders)
-        self._arguments = {key: _argument_names(embedder) for key, embedder in token_embedders.items()}
+        # The names that the `forward` of each embedder takes.
+        self._arguments = {
+            key: list(inspect.signature(embedder.forward).parameters)
+            for key, embedder in token_embedders.items()
+        }
+
+    @property
+    def token_embedders(self) -> dict[str, TokenEmbedder]:
+        """The embedders by the keys of their indexers."""
+        return self._token_embedders
 
     def get_output_dim(self) -> int:
         """Sum of the widths of the embedders."""
@@ -84,14 +93,14 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
         passed = {name: kwargs[name] for name in arguments if name in kwargs}
         for _ in range(num_wrapping_dims):
             embedder = TimeDistributed(embedder)
-        embedded: torch.Tensor | None
-        if isinstance(tensors, torch.Tensor):
-            embedded = embedder(tensors, **passed)
-        elif len(tensors) == 1 and len(arguments) - len(passed) == 1:
+        if not isinstance(tensors, torch.Tensor) and len(tensors) == 1 and len(arguments) - len(passed) == 1:
             # With a single tensor and a single parameter, indexer and embedder need not agree on the name.
-            embedded = embedder(next(iter(tensors.values())), **passed)
-        else:
-            embedded = embedder(**tensors, **passed)
+            (tensors,) = tensors.values()
+        embedded: torch.Tensor | None = (
+            embedder(tensors, **passed)
+            if isinstance(tensors, torch.Tensor)
+            else embedder(**tensors, **passed)
+        )
         return embedded
 
     def _check_keys(self, text_field_input: Mapping[str, object]) -> None:
@@ -111,8 +120,3 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
                 f"{without_input}; name both after the reader's token_indexers, and give an indexer that only serves "
                 'as target an embedder of type "empty"'
             )
-
-
-def _argument_names(embedder: torch.nn.Module) -> list[str]:
-    """The names that an embedder's `forward` takes."""
-    return list(inspect.signature(embedder.forward).parameters)

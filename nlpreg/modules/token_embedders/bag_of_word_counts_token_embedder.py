@@ -44,10 +44,6 @@ class BagOfWordCountsTokenEmbedder(TokenEmbedder):
         self._projection = nn.Linear(self.vocab_size, projection_dim) if projection_dim else None
         self.output_dim = projection_dim or self.vocab_size
 
-    def get_output_dim(self) -> int:
-        """Width of the vector of a text."""
-        return self.output_dim
-
     def forward(self, inputs: Tensor) -> Tensor:
         """Count a batch."""
         counts = torch.zeros(inputs.size(0), self.vocab_size, device=inputs.device)

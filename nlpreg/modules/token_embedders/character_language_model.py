@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nlpreg.common.checks import ConfigurationError, Probability
-from nlpreg.modules.token_embedders.language_model import load_archive
+from nlpreg.modules.token_embedders.language_model import load_language_model
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.cpu_layers import Dropout
 
@@ -59,12 +59,9 @@ class CharacterLanguageModelEmbedder(TokenEmbedder):
             )
         if not archive_files:
             raise ConfigurationError("archive_files: expected at least one archive, got none")
-        models = [_language_model(file) for file in archive_files]
         self.language_models = nn.ModuleList(
-            _Reader(model, file) for model, file in zip(models, archive_files, strict=True)
+            _Reader(load_language_model(file, requires_grad).model, file) for file in archive_files
         )
-        for parameter in self.language_models.parameters():
-            parameter.requires_grad = requires_grad
         self._requires_grad = requires_grad
         self._boundary = ord(boundary) + 1
         self._dropout = Dropout(dropout)
@@ -174,14 +171,6 @@ class _Reader(nn.Module):
         places = torch.searchsorted(self._code_points, stream).clamp(max=len(self._code_points) - 1)
         ids = torch.where(self._code_points[places] == stream, self._ids[places], self._unknown_id)
         return ids.masked_fill(stream == 0, 0)
-
-
-def _language_model(archive_file: str) -> Any:
-    model = load_archive(archive_file, overrides={}).model
-    # A running-text model carries its state from batch to batch; the texts embedded here are independent.
-    model.contextualizer.stateful = False
-    model.delete_softmax()
-    return model
 
 
 def _states_at(states: Tensor, places: Tensor) -> Tensor:

@@ -60,10 +60,6 @@ class ElmoTokenEmbedder(TokenEmbedder):
         self._projection = nn.Linear(elmo_dim, projection_dim) if projection_dim else None
         self.output_dim = projection_dim or elmo_dim
 
-    def get_output_dim(self) -> int:
-        """Width of the vector of each token."""
-        return self.output_dim
-
     def forward(self, elmo_tokens: torch.Tensor, word_inputs: torch.Tensor | None = None) -> torch.Tensor:
         """Embed the words of a batch."""
         embedded: torch.Tensor = self._elmo(elmo_tokens, word_inputs)["elmo_representations"][0]

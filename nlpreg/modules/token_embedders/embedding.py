@@ -218,10 +218,6 @@ class Embedding(TokenEmbedder):
         """Whether the table has a row for each entry of a namespace of the vocabulary."""
         return self._vocab_namespace is not None
 
-    def get_output_dim(self) -> int:
-        """Width of the vector of each token."""
-        return self.output_dim
-
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Look up the vectors of `tokens`."""
         if torch.compiler.is_compiling():

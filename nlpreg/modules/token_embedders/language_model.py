@@ -29,12 +29,15 @@ def set_archive_loader(loader: Callable[..., Any]) -> None:
     _loader = loader
 
 
-def load_archive(archive_file: str, overrides: dict[str, Any]) -> Any:
-    """Load an archive, with some values of its config replaced.
+def load_language_model(
+    archive_file: str, requires_grad: bool, overrides: dict[str, Any] | None = None
+) -> Any:
+    """Load an archived language model that embeds texts, without its softmax.
 
     Args:
         archive_file: path or URL.
-        overrides: dotted key path to value.
+        requires_grad: whether it is trained.
+        overrides: dotted key path in its config to value.
 
     Returns:
         An object with `model` and `config`.
@@ -44,7 +47,13 @@ def load_archive(archive_file: str, overrides: dict[str, Any]) -> Any:
     """
     if _loader is None:
         raise RuntimeError(f"{archive_file}: loading an archive needs nlpreg.models; import it first")
-    return _loader(archive_file, overrides=overrides)
+    archive = _loader(archive_file, overrides=overrides or {})
+    # A running-text model carries its state from batch to batch; the texts embedded here are independent.
+    archive.model.contextualizer.stateful = False
+    archive.model.delete_softmax()
+    for parameter in archive.model.parameters():
+        parameter.requires_grad = requires_grad
+    return archive
 
 
 # B texts, T tokens, K characters of a token, D width of the vectors
@@ -80,13 +89,10 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
         requires_grad: bool = False,
     ) -> None:
         super().__init__()
-        archive = load_archive(archive_file, overrides={"model.contextualizer.return_all_layers": True})
+        archive = load_language_model(
+            archive_file, requires_grad, {"model.contextualizer.return_all_layers": True}
+        )
         self._lm = archive.model
-        # A running-text model carries its state from batch to batch; the texts embedded here are independent.
-        self._lm.contextualizer.stateful = False
-        self._lm.delete_softmax()
-        for parameter in self._lm.parameters():
-            parameter.requires_grad = requires_grad
         text_field_embedder = self._lm.text_field_embedder
         self._token_name = _only_embedded_key(text_field_embedder, archive_file)
 
@@ -104,7 +110,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
                 f"embedder's, {own_width}"
             )
         self._num_repetitions = width // own_width
-        self.output_dim = width
+        self.output_dim = int(width)
         self._scalar_mix = ScalarMix(mixture_size=self._lm.num_layers(), do_layer_norm=False, trainable=True)
         self._dropout = Dropout(dropout) if dropout else None
 
@@ -118,10 +124,6 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
             )
         (ids,) = indexed.values()
         return torch.as_tensor(ids[0])
-
-    def get_output_dim(self) -> int:
-        """Width of the vector of each token."""
-        return int(self.output_dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Embed a batch."""
@@ -151,7 +153,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
 def _only_embedded_key(text_field_embedder: object, archive_file: str) -> str:
     """The key of the one embedder that is not empty."""
     # Recognised by an attribute, because its class is in a package that imports this one.
-    embedders: dict[str, TokenEmbedder] | None = getattr(text_field_embedder, "_token_embedders", None)
+    embedders: dict[str, TokenEmbedder] | None = getattr(text_field_embedder, "token_embedders", None)
     if embedders is None:
         raise ConfigurationError(
             f"{archive_file}: expected a language model with a basic text field embedder, "

@@ -149,10 +149,6 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
             self.transformer_model.eval()
         return self
 
-    def get_output_dim(self) -> int:
-        """Width of the vector of each word piece."""
-        return self.output_dim
-
     def forward(
         self,
         token_ids: Tensor,
@@ -179,7 +175,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
     def _run(self, token_ids: Tensor, mask: Tensor, type_ids: Tensor | None) -> Tensor:
         """The vectors (B, S, D) of texts that are not split."""
         if not token_ids.size(1):
-            return torch.zeros(*token_ids.shape, self.output_dim, device=token_ids.device)
+            return torch.zeros(*token_ids.shape, self.get_output_dim(), device=token_ids.device)
         if self._num_positions is not None and token_ids.size(1) > self._num_positions:
             raise ConfigurationError(
                 f"a text has {token_ids.size(1)} word pieces, and {self._model_name} takes {self._num_positions}: give its "

@@ -17,6 +17,11 @@ class TokenEmbedder(torch.nn.Module, Registrable):
 
     default_implementation = "embedding"
 
+    # Set by the constructors of subclasses, unless these override the method.
+    output_dim: int | None = None
+
     def get_output_dim(self) -> int:
         """Width of the vector of each token."""
-        raise NotImplementedError(f"{type(self).__name__} does not implement get_output_dim")
+        if self.output_dim is None:
+            raise NotImplementedError(f"{type(self).__name__} does not implement get_output_dim")
+        return self.output_dim

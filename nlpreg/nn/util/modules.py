@@ -84,7 +84,7 @@ def find_embedding_layer(model: nn.Module) -> nn.Module:
         if not is_instance_of_named(module, "TextFieldEmbedder"):
             continue
         if is_instance_of_named(module, "BasicTextFieldEmbedder"):
-            embedders = list(getattr(module, "_token_embedders", {}).values())
+            embedders = list(getattr(module, "token_embedders", {}).values())
             if len(embedders) == 1 and is_instance_of_named(embedders[0], "Embedding"):
                 sole: nn.Module = embedders[0]
                 # With a projection the weight is not what the next layer sees.

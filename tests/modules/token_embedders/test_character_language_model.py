@@ -9,7 +9,7 @@ from nlpreg.data import Vocabulary
 from nlpreg.data.token_indexers import TokenIndexer
 from nlpreg.data.tokenizers import Token
 from nlpreg.models import Model
-from nlpreg.modules.token_embedders import TokenEmbedder, character_language_model
+from nlpreg.modules.token_embedders import TokenEmbedder, language_model
 from nlpreg.modules.token_embedders.character_language_model import character_stream
 
 CHARACTERS = "\n abcdefghijklmnopqrstuvwxyzé漢"
@@ -40,7 +40,7 @@ def archives(monkeypatch):
         "layers": Archive(False, num_layers=2, return_all_layers=True),
         "words": Archive(False, tokens=["the", "cat", "sat", "down", "there", "now", "then"]),
     }
-    monkeypatch.setattr(character_language_model, "load_archive", lambda file, overrides: made[file])
+    monkeypatch.setattr(language_model, "_loader", lambda file, overrides: made[file])
     return made
 
 

@@ -1,6 +1,7 @@
 """Layers of an archived language model."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -170,9 +171,16 @@ def test_nobody_said_how_archives_are_loaded(monkeypatch):
 
 def test_the_loader_is_called(monkeypatch):
     monkeypatch.setattr(archive_loading, "_loader", None)
-    with pytest.raises(
-        RuntimeError, match=r"x.tar.gz: loading an archive needs nlpreg.models; import it first"
-    ):
-        archive_loading.load_archive("x.tar.gz", {})
-    archive_loading.set_archive_loader(lambda file, overrides: (file, overrides))
-    assert archive_loading.load_archive("x.tar.gz", {"a.b": 1}) == ("x.tar.gz", {"a.b": 1})
+    calls = []
+
+    def load(file, overrides):
+        calls.append((file, overrides))
+        model = torch.nn.Linear(1, 1)
+        model.contextualizer = SimpleNamespace(stateful=True)
+        model.delete_softmax = lambda: calls.append("delete_softmax")
+        return SimpleNamespace(model=model)
+
+    archive_loading.set_archive_loader(load)
+    model = archive_loading.load_language_model("x.tar.gz", False, {"a.b": 1}).model
+    assert calls == [("x.tar.gz", {"a.b": 1}), "delete_softmax"]
+    assert not model.contextualizer.stateful and not model.weight.requires_grad

@@ -33,7 +33,7 @@ class TextFieldEmbedder(nn.Module):
 class BasicTextFieldEmbedder(TextFieldEmbedder):
     def __init__(self, **embedders: nn.Module) -> None:
         super().__init__()
-        self._token_embedders = embedders
+        self.token_embedders = embedders
         for name, embedder in embedders.items():
             self.add_module(f"token_embedder_{name}", embedder)
 
