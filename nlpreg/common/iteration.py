@@ -27,6 +27,38 @@ def lazy_groups_of(iterable: Iterable[A], group_size: int) -> Iterator[list[A]]:
         yield group
 
 
+def groups_of(iterable: Iterable[A], size: int, drop_last: bool) -> Iterator[list[A]]:
+    """Groups of `size` items; the last one may be smaller, or is dropped."""
+    for group in lazy_groups_of(iterable, size):
+        if len(group) == size or not drop_last:
+            yield group
+
+
+def num_groups(num_items: int, size: int, drop_last: bool = False) -> int:
+    """The number of groups that `groups_of` makes of this many items."""
+    return num_items // size if drop_last else -(-num_items // size)
+
+
+def groups_of_max_size(items: Iterable[A], sizes: Iterable[int], max_size: int) -> Iterator[list[A]]:
+    """Consecutive items in groups whose padded size, their number times the largest, is at most `max_size`.
+
+    Args:
+        items: the items.
+        sizes: the size of each; a larger one is a group by itself.
+        max_size: of a group.
+    """
+    group: list[A] = []
+    longest = 0
+    for item, size in zip(items, sizes, strict=False):
+        longest = max(longest, size)
+        if group and longest * (len(group) + 1) > max_size:
+            yield group
+            group, longest = [], size
+        group.append(item)
+    if group:
+        yield group
+
+
 def pad_sequence_to_length(
     sequence: Sequence[Any],
     desired_length: int,

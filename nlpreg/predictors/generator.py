@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.iteration import lazy_groups_of
 from nlpreg.data import DatasetReader, Token
 from nlpreg.models import Model, load_archive
 from nlpreg.models.generation import Decoding, GenerationOptions, search_beams
@@ -163,16 +164,10 @@ class Generator:
         batch_size: int = 16,
     ) -> Iterator[list[GeneratedText]]:
         """Continue prompts, any number of them, `batch_size` at a time; see `generate_batch`."""
-        batch: list[str] = []
         number = 0
-        for prompt in prompts:
-            batch.append(prompt)
-            if len(batch) == batch_size:
-                yield from self.generate_batch(batch, options, stop, number)
-                number += len(batch)
-                batch = []
-        if batch:
+        for batch in lazy_groups_of(prompts, batch_size):
             yield from self.generate_batch(batch, options, stop, number)
+            number += len(batch)
 
     def _prompt_tokens(self, prompt: str) -> list[Token]:
         tokens = self._texts.tokens_of(prompt)

@@ -4,12 +4,12 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.iteration import groups_of_max_size, lazy_groups_of
 from nlpreg.data import DatasetReader, Token
 from nlpreg.models import Model, load_archive
 from nlpreg.predictors.language_model_texts import LanguageModelTexts
@@ -194,8 +194,7 @@ class Scorer:
 
     def score_many(self, texts: Iterable[str]) -> Iterator[ScoredText]:
         """Score texts, any number of them, in batches of similar length; results come in the order of the texts."""
-        remaining = iter(texts)
-        while chunk := list(islice(remaining, _CHUNK_TEXTS)):
+        for chunk in lazy_groups_of(texts, _CHUNK_TEXTS):
             tokens = [self._tokens_of(text) for text in chunk]
             with torch.inference_mode():
                 values = self._masked_values(tokens) if self._is_masked else self._values(tokens)
@@ -235,7 +234,8 @@ class Scorer:
             piece for number, tokens in enumerate(texts) if tokens for piece in self._pieces(number, tokens)
         ]
         pieces.sort(key=lambda piece: len(piece.tokens))
-        for batch in self._batches(pieces):
+        sizes = [len(piece.tokens) for piece in pieces]
+        for batch in groups_of_max_size(pieces, sizes, self._tokens_per_batch):
             tensors = self._texts.tensors_of([piece.tokens for piece in batch])
             directions, is_unknown = self._model.word_log_probabilities(tensors)
             # (directions, B, T); NaN where nothing predicts a word
@@ -268,17 +268,6 @@ class Scorer:
             start = scored - context
             yield _Piece(number, tokens[start : start + limit], start, scored)
             scored = min(start + limit, len(tokens))
-
-    def _batches(self, pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
-        """Groups of pieces, sorted by length, of about `tokens_per_batch` tokens with padding."""
-        batch: list[_Piece] = []
-        for piece in pieces:
-            if batch and (len(batch) + 1) * len(piece.tokens) > self._tokens_per_batch:
-                yield batch
-                batch = []
-            batch.append(piece)
-        if batch:
-            yield batch
 
     def _masked_values(self, texts: Sequence[Sequence[Token]]) -> list[_Values]:
         """The log probability of each token where it alone is masked."""

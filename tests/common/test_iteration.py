@@ -13,11 +13,14 @@ from nlpreg.common.iteration import (
     cycle_iterator_function,
     ensure_list,
     group_by_count,
+    groups_of,
+    groups_of_max_size,
     hash_object,
     in_turn,
     is_lazy,
     lazy_groups_of,
     namespace_match,
+    num_groups,
     pad_sequence_to_length,
     shuffle_iterable,
 )
@@ -174,3 +177,17 @@ def test_concatenated_sequence_refuses_what_is_outside():
 def test_in_turn() -> None:
     assert list(in_turn(["abc", "", "x"])) == ["a", "x", "b", "c"]
     assert list(in_turn([])) == []
+
+
+@pytest.mark.parametrize("drop_last", [True, False])
+@pytest.mark.parametrize("num_items", range(7))
+def test_groups_of_one_size(drop_last: bool, num_items: int) -> None:
+    groups = list(groups_of(iter(range(num_items)), 3, drop_last))
+    kept = num_items - num_items % 3 if drop_last else num_items
+    assert [item for group in groups for item in group] == list(range(kept))
+    assert len(groups) == num_groups(num_items, 3, drop_last)
+
+
+def test_groups_of_a_maximum_size_with_padding() -> None:
+    assert list(groups_of_max_size("abcde", [2, 3, 3, 9, 1], 6)) == [["a", "b"], ["c"], ["d"], ["e"]]
+    assert list(groups_of_max_size("", [], 6)) == []

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, PositiveInt, check_at_least
-from nlpreg.common.iteration import in_turn, lazy_groups_of
+from nlpreg.common.iteration import in_turn, lazy_groups_of, num_groups
 from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.batch import index_instances
@@ -368,8 +368,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
             set_generator(self.batch_sampler, order_generator(self._position.data_pass))
             return self.batch_sampler.get_num_batches(self._instances)
         assert self.batch_size is not None  # there is a sampler or a size
-        batches = len(self._instances) / self.batch_size
-        return math.floor(batches) if self.drop_last else math.ceil(batches)
+        return num_groups(len(self._instances), self.batch_size, self.drop_last)
 
     def __iter__(self) -> Iterator[TensorDict]:
         if self._vocab is None:

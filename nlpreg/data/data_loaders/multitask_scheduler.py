@@ -1,12 +1,10 @@
 """The order of the instances of several tasks, and how they are batched."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nlpreg.common.iteration import in_turn
+from nlpreg.common.iteration import groups_of, in_turn, num_groups
 from nlpreg.common.registrable import Registrable
-from nlpreg.data.data_loaders.stream import groups_of
 from nlpreg.data.instance import Instance
 
 
@@ -50,7 +48,7 @@ class RoundRobinScheduler(MultiTaskScheduler):
 
     def count_batches(self, dataset_counts: dict[str, int]) -> int:
         """The number of all instances divided by the batch size."""
-        return _count(sum(dataset_counts.values()), self.batch_size, self.drop_last)
+        return num_groups(sum(dataset_counts.values()), self.batch_size, self.drop_last)
 
 
 @MultiTaskScheduler.register("homogeneous_roundrobin")
@@ -69,19 +67,15 @@ class HomogeneousRoundRobinScheduler(MultiTaskScheduler):
     def batch_instances(self, epoch_instances: dict[str, Iterable[Instance]]) -> Iterable[list[Instance]]:
         """Batches of one task each."""
         return in_turn(
-            groups_of(iter(instances), self._size_for(task), self.drop_last)
+            groups_of(instances, self._size_for(task), self.drop_last)
             for task, instances in epoch_instances.items()
         )
 
     def count_batches(self, dataset_counts: dict[str, int]) -> int:
         """The sum of the numbers of batches of the tasks."""
         return sum(
-            _count(count, self._size_for(task), self.drop_last) for task, count in dataset_counts.items()
+            num_groups(count, self._size_for(task), self.drop_last) for task, count in dataset_counts.items()
         )
 
     def _size_for(self, task: str) -> int:
         return self.batch_size[task] if isinstance(self.batch_size, Mapping) else self.batch_size
-
-
-def _count(instances: int, batch_size: int, drop_last: bool) -> int:
-    return instances // batch_size if drop_last else math.ceil(instances / batch_size)

@@ -1,9 +1,9 @@
 """A loader over instances in memory, without processes."""
 
-import math
 from collections.abc import Callable, Iterator
 
 from nlpreg.common.checks import PositiveInt, check_at_least
+from nlpreg.common.iteration import num_groups
 from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.batch import index_instances
@@ -73,7 +73,7 @@ class SimpleDataLoader(ResumableDataLoader):
     def __len__(self) -> int:
         if self.batches_per_epoch is not None:
             return self.batches_per_epoch
-        return math.ceil(len(self.instances) / self.batch_size)
+        return num_groups(len(self.instances), self.batch_size)
 
     def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
         generator = order_generator(data_pass) if self.shuffle else None

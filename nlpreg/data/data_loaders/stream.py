@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nlpreg.common.iteration import groups_of
 from nlpreg.common.runtime.memory import reduced_garbage_collection
-from nlpreg.common.util import lazy_groups_of
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
 from nlpreg.data.data_loaders.data_loader import TensorDict
@@ -43,15 +43,7 @@ def batch_indices(
     order: list[int] = (
         list(range(num_instances)) if generator is None else generator.permutation(num_instances).tolist()
     )
-    end = num_instances - num_instances % batch_size if drop_last else num_instances
-    return [order[start : start + batch_size] for start in range(0, end, batch_size)]
-
-
-def groups_of(items: Iterator[T], size: int, drop_last: bool) -> Iterator[list[T]]:
-    """Groups of `size` items; the last one may be smaller, or is dropped."""
-    for group in lazy_groups_of(items, size):
-        if len(group) == size or not drop_last:
-            yield group
+    return list(groups_of(order, batch_size, drop_last))
 
 
 def shuffled_stream(

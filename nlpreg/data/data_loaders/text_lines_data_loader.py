@@ -1,6 +1,5 @@
 """Sentences for language models, from corpora that need not fit into memory."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationValueError, check_at_least
+from nlpreg.common.iteration import groups_of, groups_of_max_size, num_groups
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
@@ -116,7 +116,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
                 continue
             bounds = self.corpus.bounds(first, last)
             for batch in self._batches(np.diff(bounds), first, data_pass)[start:]:
-                rows = [self.corpus.numbers(bounds[text], bounds[text + 1]) for text in batch.tolist()]
+                rows = [self.corpus.numbers(bounds[text], bounds[text + 1]) for text in batch]
                 yield {self.text_field: lexicon.tensors(rows)}  # type: ignore[dict-item]  # a text nests one level deeper
             start = 0
 
@@ -131,11 +131,10 @@ class TextLinesDataLoader(IdCorpusDataLoader):
     def _num_batches(self, first: int, last: int, data_pass: int) -> int:
         """The number of batches of a window, from the lengths of its texts alone."""
         if self.batch_size is not None:
-            num_texts = last - first
-            return num_texts // self.batch_size if self.drop_last else math.ceil(num_texts / self.batch_size)
+            return num_groups(last - first, self.batch_size, self.drop_last)
         return len(self._batches(np.diff(self.corpus.bounds(first, last)), first, data_pass))
 
-    def _batches(self, lengths: NDArray[np.int64], first: int, data_pass: int) -> list[NDArray[np.int64]]:
+    def _batches(self, lengths: NDArray[np.int64], first: int, data_pass: int) -> list[list[int]]:
         """The numbers, within the window, of the texts of each batch.
 
         Args:
@@ -149,23 +148,14 @@ class TextLinesDataLoader(IdCorpusDataLoader):
             # so that texts of similar length are not always in the same batch
             noise = generator.uniform(1 - self.padding_noise, 1 + self.padding_noise, len(lengths))
             order = order[np.argsort(lengths[order] * noise, kind="stable")]
-        batches = self._cut(order, lengths)
+        batches = self._cut(order.tolist(), lengths)
         if self.shuffle and self.bucket:
             batches = [batches[number] for number in generator.permutation(len(batches)).tolist()]
         return batches
 
-    def _cut(self, order: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    def _cut(self, order: list[int], lengths: NDArray[np.int64]) -> list[list[int]]:
         """Split the ordered texts into batches."""
         if self.batch_size is not None:
-            end = len(order) - len(order) % self.batch_size if self.drop_last else len(order)
-            return [
-                order[start : min(start + self.batch_size, end)] for start in range(0, end, self.batch_size)
-            ]
+            return list(groups_of(order, self.batch_size, self.drop_last))
         assert self.max_tokens is not None
-        cuts, longest = [0], 0
-        for number, length in enumerate(lengths[order].tolist()):
-            longest = max(longest, length)
-            if number > cuts[-1] and longest * (number + 1 - cuts[-1]) > self.max_tokens:
-                cuts.append(number)
-                longest = length
-        return np.split(order, cuts[1:])
+        return list(groups_of_max_size(order, lengths[order].tolist(), self.max_tokens))

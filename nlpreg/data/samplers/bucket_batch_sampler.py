@@ -1,7 +1,6 @@
 """Batches of instances of similar length."""
 
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationError, PositiveInt, Range, check_at_least
+from nlpreg.common.iteration import groups_of, num_groups
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
 from nlpreg.data.samplers.batch_sampler import BatchSampler
@@ -63,15 +63,12 @@ class BucketBatchSampler(BatchSampler):
     def get_batch_indices(self, instances: Sequence[Instance]) -> Iterable[list[int]]:
         """Batches of `batch_size`, the last one smaller."""
         order, _ = self._argsort_by_padding(instances)
-        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
-        if self.drop_last and batches and len(batches[-1]) < self.batch_size:
-            batches.pop()
+        batches = list(groups_of(order, self.batch_size, self.drop_last))
         return self._shuffled(batches) if self.shuffle else batches
 
     def get_num_batches(self, instances: Sequence[Instance]) -> int:
         """The number of batches of `batch_size`."""
-        batches = len(instances) / self.batch_size
-        return math.floor(batches) if self.drop_last else math.ceil(batches)
+        return num_groups(len(instances), self.batch_size, self.drop_last)
 
     def get_batch_size(self) -> int | None:
         """`batch_size`; the last batch may be smaller."""

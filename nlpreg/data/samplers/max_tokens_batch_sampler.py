@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from nlpreg.common.checks import check_at_least
+from nlpreg.common.iteration import groups_of_max_size
 from nlpreg.data.instance import Instance
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.samplers.bucket_batch_sampler import BucketBatchSampler
@@ -60,19 +61,12 @@ class MaxTokensBatchSampler(BucketBatchSampler):
             iterable: the items.
             sizes: the size of each.
         """
-        group: list[T] = []
-        longest = 0
-        for item, size in zip(iterable, sizes, strict=False):
+        sizes = list(sizes)
+        for size in sizes:
             if size > self.max_tokens:
                 logger.warning(
                     "an instance of length %d is longer than max_tokens (%d) and is a batch by itself",
                     size,
                     self.max_tokens,
                 )
-            longest = max(longest, size)
-            if group and longest * (len(group) + 1) > self.max_tokens:
-                yield group
-                group, longest = [], size
-            group.append(item)
-        if group:
-            yield group
+        return groups_of_max_size(iterable, sizes, self.max_tokens)

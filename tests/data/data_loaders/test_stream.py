@@ -16,7 +16,6 @@ from nlpreg.data.data_loaders.stream import (
     InstanceStream,
     StreamPosition,
     batch_indices,
-    groups_of,
     pick,
     shuffled_stream,
 )
@@ -37,12 +36,6 @@ def test_shuffled_batches_hold_everything_once() -> None:
     assert sorted(index for batch in batches for index in batch) == list(range(50))
     assert batches == batch_indices(50, 7, np.random.default_rng(0))
     assert batches != batch_indices(50, 7, np.random.default_rng(1))
-
-
-@pytest.mark.parametrize("drop_last", [True, False])
-def test_groups(drop_last: bool) -> None:
-    expected = [[0, 1], [2, 3]] if drop_last else [[0, 1], [2, 3], [4]]
-    assert list(groups_of(iter(range(5)), 2, drop_last)) == expected
 
 
 def shuffled(pool_size: int, seed: int = 1, count: int = 20, **place: int) -> list[tuple[int, int]]:
