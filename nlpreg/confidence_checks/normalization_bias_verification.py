@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -56,7 +57,7 @@ class NormalizationBiasVerification:
         """Register the forward hooks."""
         self._finished = []
         for name, module in self.model.named_modules():
-            self._handles.append(module.register_forward_hook(self._hook(name)))
+            self._handles.append(module.register_forward_hook(partial(self._note, name)))
 
     def destroy_hooks(self) -> None:
         """Remove the hooks."""
@@ -88,8 +89,5 @@ class NormalizationBiasVerification:
             )
         return pairs
 
-    def _hook(self, name: str) -> Any:
-        def note(module: nn.Module, inputs: Any, output: Any) -> None:
-            self._finished.append((name, module))
-
-        return note
+    def _note(self, name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._finished.append((name, module))

@@ -665,20 +665,14 @@ class Vocabulary(Registrable):
         Raises:
             AssertionError: the namespace is padded, and no line is `oov_token`.
         """
-        if is_padded:
-            self._token_to_index[namespace] = {self._padding_token: 0}
-            self._index_to_token[namespace] = {0: self._padding_token}
-        else:
-            self._token_to_index[namespace] = {}
-            self._index_to_token[namespace] = {}
         tokens = [self._oov_token if token == oov_token else token for token in read_tokens(filename)]
-        numbered = dict(enumerate(tokens, start=int(is_padded)))
-        self._index_to_token[namespace].update(numbered)
-        self._token_to_index[namespace].update((token, index) for index, token in numbered.items())
-        assert not is_padded or self._oov_token in self._token_to_index[namespace], (
+        assert not is_padded or self._oov_token in tokens, (
             f"{filename}: expected a line {oov_token!r} for unknown tokens, since the namespace {namespace!r} is padded; "
             "if the file was saved with another oov_token, give that one"
         )
+        entries = [self._padding_token, *tokens] if is_padded else tokens
+        self._index_to_token[namespace] = dict(enumerate(entries))
+        self._token_to_index[namespace] = {token: index for index, token in enumerate(entries)}
 
     def save_to_files(self, directory: str) -> None:
         """Save everything except counts to a folder, created if necessary; `from_files` is the inverse.

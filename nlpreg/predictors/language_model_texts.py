@@ -27,16 +27,13 @@ class LanguageModelTexts:
         self._word_tokenizer: Tokenizer | None = None
         self.namespace: str = getattr(model, "target_namespace", "tokens")
         self._entries: dict[str, str] = {}
-        self.start_tokens, self.end_tokens = self._special_tokens()
-        """The start and end tokens of every text."""
-
-    def _special_tokens(self) -> tuple[list[str], list[str]]:
-        starts = list(getattr(self._reader, "start_tokens", []))
-        ends = list(getattr(self._reader, "end_tokens", []))
-        # Tokenizers of pretrained transformers have their own.
-        starts += [str(token) for token in getattr(self._own_tokenizer, "single_sequence_start_tokens", [])]
-        ends = [str(token) for token in getattr(self._own_tokenizer, "single_sequence_end_tokens", [])] + ends
-        return starts, ends
+        # tokenizers of pretrained transformers have their own start and end tokens
+        inner_starts = map(str, getattr(self._own_tokenizer, "single_sequence_start_tokens", ()))
+        inner_ends = map(str, getattr(self._own_tokenizer, "single_sequence_end_tokens", ()))
+        self.start_tokens: list[str] = [*getattr(dataset_reader, "start_tokens", ()), *inner_starts]
+        """The start tokens of every text."""
+        self.end_tokens: list[str] = [*inner_ends, *getattr(dataset_reader, "end_tokens", ())]
+        """The end tokens of every text."""
 
     def instance_of(self, text: str) -> Instance:
         """The instance of a text, with start and end tokens.

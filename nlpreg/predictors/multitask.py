@@ -40,18 +40,13 @@ class MultiTaskPredictor(Predictor):
                 self.predictors[name] = maker(model, self._readers[name])
         model.train(not frozen)  # each head's predictor has put the model into evaluation mode
 
-    def predict_instance(self, instance: Instance) -> JsonDict:
-        """The prediction for one instance, whose field `task` has the name of its task."""
-        self._reader_of(instance).apply_token_indexers(instance)
-        outputs: JsonDict = sanitize(self._model.forward_on_instance(instance))
-        return outputs
-
     def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
         """Predictions in the order of the instances, though each task makes a batch of its own."""
         positions: dict[str, list[int]] = {}
         for position, instance in enumerate(instances):
-            self._reader_of(instance).apply_token_indexers(instance)
-            positions.setdefault(_task_of(instance), []).append(position)
+            self._dataset_reader.apply_token_indexers(instance)
+            field: Any = instance["task"]
+            positions.setdefault(str(field.metadata), []).append(position)
         outputs: dict[int, JsonDict] = {}
         # A reader of one task need not give the fields of another, so tasks cannot share a batch.
         for group in positions.values():
@@ -73,11 +68,3 @@ class MultiTaskPredictor(Predictor):
         instance = self.predictors[task]._json_to_instance(json_dict)
         instance.add_field("task", MetadataField(task))
         return instance
-
-    def _reader_of(self, instance: Instance) -> DatasetReader:
-        return self._readers[_task_of(instance)]
-
-
-def _task_of(instance: Instance) -> str:
-    field: Any = instance["task"]
-    return str(field.metadata)

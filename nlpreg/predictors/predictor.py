@@ -169,13 +169,7 @@ class Predictor(Registrable):
         Raises:
             RuntimeError: none was found.
         """
-        try:
-            return embedding_layer(self._model)
-        except RuntimeError as error:
-            name = type(self).__name__
-            raise RuntimeError(
-                f"no embedding layer was found: override {name}.get_interpretable_layer"
-            ) from error
+        return self._part_of_model(embedding_layer, "embedding layer", "get_interpretable_layer")
 
     def get_interpretable_text_field_embedder(self) -> torch.nn.Module:
         """The text field embedder of the model; override it for models without one.
@@ -183,13 +177,18 @@ class Predictor(Registrable):
         Raises:
             RuntimeError: none was found.
         """
+        return self._part_of_model(
+            text_field_embedder, "text field embedder", "get_interpretable_text_field_embedder"
+        )
+
+    def _part_of_model(
+        self, find: Callable[[Model], torch.nn.Module], what: str, method: str
+    ) -> torch.nn.Module:
+        """What `find` finds in the model; the error names the method to override."""
         try:
-            return text_field_embedder(self._model)
+            return find(self._model)
         except RuntimeError as error:
-            name = type(self).__name__
-            raise RuntimeError(
-                f"no text field embedder was found: override {name}.get_interpretable_text_field_embedder"
-            ) from error
+            raise RuntimeError(f"no {what} was found: override {type(self).__name__}.{method}") from error
 
     def capture_model_internals(
         self, module_regex: str = ".*"
@@ -338,13 +337,10 @@ def sentence_of(json_dict: JsonDict, key: str = "sentence") -> str:
     Raises:
         ConfigurationError: there is none.
     """
-    value = json_dict.get(key) if isinstance(json_dict, dict) else None
+    entries = json_dict if isinstance(json_dict, dict) else {}
+    value = entries.get(key)
     if not isinstance(value, str):
-        others = (
-            [name for name, text in json_dict.items() if isinstance(text, str)]
-            if isinstance(json_dict, dict)
-            else []
-        )
+        others = [name for name, text in entries.items() if isinstance(text, str)]
         if others:
             raise ConfigurationError(
                 f'input: has the text under "{others[0]}", but this predictor reads "{key}"; rename the key, or let the '

@@ -63,13 +63,10 @@ class IdFile:
         # the bytes read, and those that the system has probably mapped around them
         self._bytes_read += numbers.nbytes + _PAGES_AROUND
         if self._bytes_read > BYTES_TO_KEEP:
-            self._release_pages()
+            self._bytes_read = 0
+            if hasattr(mmap, "MADV_DONTNEED"):  # not available on Windows
+                self._map.madvise(mmap.MADV_DONTNEED)
         return numbers
-
-    def _release_pages(self) -> None:
-        self._bytes_read = 0
-        if hasattr(mmap, "MADV_DONTNEED"):  # not available on Windows
-            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
