@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from nlpreg.common.config.old_names import exists
+
 
 @pytest.fixture(scope="session")
 def surface_differences() -> Callable[[str], list[str]]:
@@ -36,6 +38,8 @@ def _differences(table: str) -> Iterator[str]:
             except AttributeError as error:
                 yield f"{module_name}: {error}"
                 continue
+            if not exists(f"{module_name}.{name}"):
+                yield f"{module_name}.{name}: nlpreg migrate does not find it"
             if parenthesis:
                 for difference in _compare_parameters(rest, found, inspect.isclass(owner)):
                     yield f"{module_name}.{name}: {difference}; it is {inspect.signature(found)}"

@@ -1,9 +1,11 @@
 """Keys and registered names of AllenNLP 0.x and 1.x and their replacements: one table for check, loading and migrate."""
 
-import ast
+import contextlib
 import functools
+import importlib
 import logging
 import re
+import symtable
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -410,34 +412,23 @@ def new_module_name(old: str) -> tuple[str, bool]:
 
 
 def exists(name: str) -> bool:
-    """Whether a dotted name is a module of nlpreg or a name in one; nothing is imported."""
-    folder = _ROOT
+    """Whether a dotted name is a module of nlpreg or a name in one; a module is imported only if its text does not tell."""
     steps = name.split(".")[1:]
-    for i, step in enumerate(steps):
-        if (folder / step).is_dir() and (folder / step / "__init__.py").is_file():
-            folder = folder / step
-            continue
-        if (folder / f"{step}.py").is_file():
-            return not steps[i + 1 :] or steps[i + 1] in _names_in(folder / f"{step}.py")
-        return step in _names_in(folder / "__init__.py")
-    return True
+    for count in range(len(steps), -1, -1):
+        path = _ROOT.joinpath(*steps[:count])
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if file.is_file():
+            break
+    if count == len(steps) or steps[count] in _names_in(file):
+        return True
+    with contextlib.suppress(ImportError):  # of an optional package
+        # such as the classes made from those of torch
+        return hasattr(importlib.import_module(".".join(["nlpreg", *steps[:count]])), steps[count])
+    return False
 
 
 @functools.lru_cache(maxsize=512)
 def _names_in(file: Path) -> frozenset[str]:
-    """Names that a module defines or imports."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            names.add(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and re.fullmatch(r"\w+", node.value)
-        ):
-            names.add(node.value)  # in `__all__`, or among names that are imported lazily
-    return frozenset(names)
+    """Names that a module defines or imports; those that it imports lazily are also imported for type checkers."""
+    symbols = symtable.symtable(file.read_text(encoding="utf-8"), str(file), "exec").get_symbols()
+    return frozenset(symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported())

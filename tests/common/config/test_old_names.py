@@ -4,7 +4,7 @@ import pytest
 
 from nlpreg.common import Params, Registrable
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.old_names import advice_on_key, advice_on_name, old_keys_in, renewed
+from nlpreg.common.config.old_names import advice_on_key, advice_on_name, exists, old_keys_in, renewed
 from nlpreg.common.config.untrusted import Origin, guarded
 
 
@@ -94,3 +94,21 @@ def test_old_keys_of_a_whole_config() -> None:
         "trainer.shuffle",
         "trainer.checkpointer.model_save_interval",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_there"),
+    [
+        ("nlpreg", True),
+        ("nlpreg.common.file_utils.cached_path", True),  # by `import *`
+        ("nlpreg.common.Params", True),  # imported lazily
+        ("nlpreg.nn.initializers.ZerosInitializer", True),  # made at run time
+        ("nlpreg.models.model.Model.forward", True),
+        ("nlpreg.models.model.forward", False),  # a method
+        ("nlpreg.common.util.number", False),  # an argument
+        ("nlpreg.common.nothing", False),
+        ("nlpreg.nothing.at_all", False),
+    ],
+)
+def test_names_of_nlpreg(name: str, is_there: bool) -> None:
+    assert exists(name) is is_there
