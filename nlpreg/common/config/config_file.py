@@ -136,13 +136,12 @@ class ConfigFile:
                 unset = _UNDEFINED.search(str(error))
                 if unset and unset.group(1) not in variables:
                     self._report_unset(unset.group(1), _place_in(str(error), self.path), variables)
-                    continue
-                if self._made_numbers(variables, str(error)):
-                    continue
-                message = _readable(str(error))
-                self.problems.append(Problem("", message, location=_place_in(str(error), self.path)))
-                return
-            break
+                elif not self._made_numbers(variables, str(error)):
+                    place = _place_in(str(error), self.path)
+                    self.problems.append(Problem("", _readable(str(error)), location=place))
+                    return
+            else:
+                break
         if not isinstance(value, dict):
             self.problems.append(Problem("", f"{self.path}: expected an object, got {str(value)[:60]}"))
             return

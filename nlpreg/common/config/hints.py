@@ -110,8 +110,8 @@ def _own_parameters(constructor: Callable[..., Any]) -> dict[str, inspect.Parame
     function = inspect.unwrap(constructor)
     function = getattr(function, "__func__", function)
     parameters = dict(signature.parameters)
-    if parameters and not inspect.ismethod(constructor) and next(iter(parameters)) == "self":
-        parameters.pop("self")
+    if not inspect.ismethod(constructor):
+        parameters.pop("self", None)
     return {
         name: parameter.replace(annotation=_resolved(parameter.annotation, function))
         for name, parameter in parameters.items()

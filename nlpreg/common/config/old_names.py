@@ -212,8 +212,13 @@ def family_at(path: str) -> str | None:
 
 def old_key(family: str, type_name: Any, key: str) -> Old | None:
     """The entry for a key of a section, by the base of its class and by the registered name of its class."""
-    named = f"{family}:{type_name}".replace("-", "_")
-    return _BY_OWNER.get(("key", named, key)) or _BY_OWNER.get(("key", family, key))
+    return _key_of([f"{family}:{type_name}".replace("-", "_"), family], key)
+
+
+def _key_of(families: list[str], key: str) -> Old | None:
+    """The entry for a key of the first class that has one."""
+    entries = (_BY_OWNER.get(("key", family, key)) for family in families)
+    return next((old for old in entries if old is not None), None)
 
 
 def old_name(family: str, name: Any) -> Old | None:
@@ -223,8 +228,8 @@ def old_name(family: str, name: Any) -> Old | None:
 
 def advice_on_key(cls: Any, key: str) -> str | None:
     """Advice on an old key of a class; None for other keys."""
-    entries = (_BY_OWNER.get(("key", family, key)) for family in _families_of(cls))
-    return next((old.advice for old in entries if old is not None), None)
+    old = _key_of(_families_of(cls), key)
+    return None if old is None else old.advice
 
 
 def advice_on_name(base: Any, name: str) -> str | None:
@@ -253,9 +258,7 @@ def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str)
     families = _families_of(cls)
     changed = dict(config)
     for key in config:
-        old = next(
-            (_BY_OWNER[entry] for family in families if (entry := ("key", family, key)) in _BY_OWNER), None
-        )
+        old = _key_of(families, key)
         if old is None or key in taken or not old.is_mechanical:
             continue
         if old.new == "":

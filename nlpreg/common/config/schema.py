@@ -3,7 +3,7 @@
 import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nlpreg.common.config import kinds
@@ -152,51 +152,44 @@ class SchemaWriter:
             extras: arguments that need not be given; those that nlpreg passes itself by default.
         """
         extras = passed_extras() if extras is None else extras
-        name, is_new = self._name(base, base.__name__)
-        if is_new:
-            self.definitions[name] = {}  # the definition may be recursive
-            entries = [
-                self._entry(base, registered, more_properties or {}, extras) for registered in REGISTRY[base]
-            ]
-            self.definitions[name] = {
-                "description": summary(base),
-                "anyOf": [
-                    *_names_alone(entries, base),
-                    *(reference for _, _, reference in entries),
-                    _ANY_CLASS,
-                ],
-            }
-        return _reference(name)
 
-    def _entry(
-        self, base: Any, registered: str, more_properties: Mapping[str, Schema], extras: frozenset[str]
-    ) -> tuple[str, bool, Schema]:
-        """A registered class: its name, whether the name alone is enough, and a reference to its definition."""
-        description = describe_class(base, registered)
-        is_default = base.default_implementation == registered
-        schema = self._object(
-            description, extras | (getattr(base, "constructor_extras", None) or frozenset())
-        )
-        schema["properties"] = {"type": _name_schema(registered), **schema["properties"], **more_properties}
-        suffices = not schema["required"]
-        if not is_default:
+        def definition() -> Schema:
+            schemas = {
+                name: self._registered(base, name, more_properties or {}, extras) for name in REGISTRY[base]
+            }
+            references = [
+                self._defined((base, name), f"{self._names[base]}.{name}", schema.copy)
+                for name, schema in schemas.items()
+            ]
+            sufficient = [name for name, schema in schemas.items() if set(schema["required"]) <= {"type"}]
+            alternatives = [*_names_alone(sufficient, base), *references, _ANY_CLASS]
+            return {"description": summary(base), "anyOf": alternatives}
+
+        return self._defined(base, base.__name__, definition)
+
+    def _registered(
+        self, base: Any, name: str, more_properties: Mapping[str, Schema], extras: frozenset[str]
+    ) -> Schema:
+        """The definition of a registered class."""
+        extras |= getattr(base, "constructor_extras", None) or frozenset()
+        schema = self._object(describe_class(base, name), extras)
+        schema["properties"] = {"type": _name_schema(name), **schema["properties"], **more_properties}
+        if base.default_implementation != name:
             schema["required"].insert(0, "type")
-        name, _ = self._name((base, registered), f"{self._names[base]}.{registered}")
-        self.definitions[name] = schema
-        return registered, suffices, _reference(name)
+        return schema
 
     def _class(self, cls: Any) -> Schema:
         """A reference to the definition of a class that is in no registry."""
-        name, is_new = self._name(cls, cls.__name__)
-        if is_new:
-            self.definitions[name] = {}
+
+        def definition() -> Schema:
             schema = self._object(describe(cls), passed_extras())
+            if hasattr(cls, "from_params") and overrides_from_params(cls):
+                return {"description": schema["description"], "type": ["object", "string"]}
             if names := registered_names(cls):
                 schema["properties"] = {"type": {"enum": list(names)}, **schema["properties"]}
-            if hasattr(cls, "from_params") and overrides_from_params(cls):
-                schema = {"description": schema["description"], "type": ["object", "string"]}
-            self.definitions[name] = schema
-        return _reference(name)
+            return schema
+
+        return self._defined(cls, cls.__name__, definition)
 
     def _object(self, description: Description, extras: frozenset[str]) -> Schema:
         """The keys of a constructor; only suggestions if the class overrides `from_params`."""
@@ -245,19 +238,17 @@ class SchemaWriter:
     def _special(self, key: str) -> Schema:
         """A section with a special key."""
         section = SPECIAL_SECTIONS[key]
-        name, is_new = self._name(section, key)
-        if is_new:
-            self.definitions[name] = self._object(describe(section), passed_extras())
-        return {"type": "object", "properties": {key: _reference(name)}, "required": [key]}
+        reference = self._defined(section, key, lambda: self._object(describe(section), passed_extras()))
+        return {"type": "object", "properties": {key: reference}, "required": [key]}
 
-    def _name(self, thing: Any, wanted: str) -> tuple[str, bool]:
-        """The name of a thing's definition, and whether it is new."""
-        if thing in self._names:
-            return self._names[thing], False
-        if wanted in self._names.values():
-            wanted = f"{getattr(thing, '__module__', 'other')}.{wanted}"
-        self._names[thing] = wanted
-        return wanted, True
+    def _defined(self, thing: Any, name: str, definition: Callable[[], Schema]) -> Schema:
+        """A reference to the definition of a thing, which may refer to itself and is made on the first call."""
+        if thing not in self._names:
+            if name in self._names.values():
+                name = f"{getattr(thing, '__module__', 'other')}.{name}"
+            self._names[thing] = name
+            self.definitions[name] = definition()
+        return _reference(self._names[thing])
 
 
 _FULL_NAME: Schema = {"type": "string", "pattern": r"^\w+(\.\w+)+$"}
@@ -269,9 +260,8 @@ _ANY_CLASS: Schema = {
 }
 
 
-def _names_alone(entries: list[tuple[str, bool, Schema]], base: Any) -> list[Schema]:
+def _names_alone(names: list[str], base: Any) -> list[Schema]:
     """Strings that are short for an object whose only key is `type`."""
-    names = [name for name, suffices, _ in entries if suffices]
     if not names:
         return [_FULL_NAME]
     described = [summary(REGISTRY[base][name][0]) for name in names]
