@@ -86,8 +86,8 @@ def record_run(meta: Meta | None = None, seeds: dict[str, int | None] | None = N
     return replace(
         meta or Meta.new(),
         python_version=platform.python_version(),
-        torch_version=_installed_version("torch"),
-        numpy_version=_installed_version("numpy"),
+        torch_version=installed_version("torch"),
+        numpy_version=installed_version("numpy"),
         git_commit=commit or None,
         git_dirty=None if changes is None else bool(changes),
         seeds=seeds,
@@ -98,8 +98,8 @@ def record_run(meta: Meta | None = None, seeds: dict[str, int | None] | None = N
     )
 
 
-def _installed_version(package: str) -> str | None:
-    """Version of an installed package, found without importing it."""
+def installed_version(package: str) -> str | None:
+    """The version of a package, found without importing it; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

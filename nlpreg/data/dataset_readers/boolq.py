@@ -5,18 +5,16 @@ from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt, json_object
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.text_file_reader import TokenizingReader
 from nlpreg.data.fields import Field, LabelField, TextField
 from nlpreg.data.instance import Instance
-from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers import Tokenizer, WhitespaceTokenizer
 
 _MAX_PASSAGE_TOKENS = 448
 _MAX_QUESTION_TOKENS = 60
 
 
 @DatasetReader.register("boolq")
-class BoolQDatasetReader(TextFileReader):
+class BoolQDatasetReader(TokenizingReader):
     """Reads JSON lines with the keys `passage`, `question` and `label` (true or false).
 
     Fields: `tokens`, the first 448 tokens of the passage and the first 60 of the question, joined by the tokenizer;
@@ -30,15 +28,6 @@ class BoolQDatasetReader(TextFileReader):
     Source: Clark et al. (2019), https://aclanthology.org/N19-1300
     """
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer | None = None,
-        token_indexers: dict[str, TokenIndexer] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(token_indexers=token_indexers, **kwargs)
-        self._tokenizer = tokenizer or WhitespaceTokenizer()
-
     def text_to_instance(self, passage: str, question: str, label: bool | None = None) -> Instance:
         """A question about a passage, with its answer if that is known."""
         passage_tokens = self._tokenizer.tokenize(passage)[:_MAX_PASSAGE_TOKENS]
@@ -50,10 +39,7 @@ class BoolQDatasetReader(TextFileReader):
         return Instance(fields)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
-        item = json_object(unit, file, line, required=["passage", "question"])
-        for key in ("passage", "question"):
-            if not isinstance(item[key], str):
-                raise bad_line(file, line, f'a text under the key "{key}"', excerpt(json.dumps(item[key])))
+        item = json_object(unit, file, line, text_keys=["passage", "question"])
         label = item.get("label")
         if label not in (None, False, True):  # as are 0 and 1
             raise bad_line(file, line, 'true or false under the key "label"', excerpt(json.dumps(label)))

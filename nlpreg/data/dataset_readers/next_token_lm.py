@@ -3,11 +3,11 @@
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.text_file_reader import TokenizingReader
 from nlpreg.data.fields import Field, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers import PretrainedTransformerTokenizer, Token, Tokenizer, WhitespaceTokenizer
+from nlpreg.data.tokenizers import PretrainedTransformerTokenizer, Token, Tokenizer
 
 
 def _target_token(tokenizer: Tokenizer, target: str) -> Token:
@@ -32,7 +32,7 @@ def _target_token(tokenizer: Tokenizer, target: str) -> Token:
     return Token(target, text_id=pieces[0].text_id, type_id=pieces[0].type_id)
 
 
-class TargetWordsReader(TextFileReader):
+class TargetWordsReader(TokenizingReader):
     """Base of readers that make a text, `tokens`, and the words to predict, if known: `target_ids`, one token for each.
 
     Args:
@@ -42,15 +42,6 @@ class TargetWordsReader(TextFileReader):
     """
 
     text_field_names = ("tokens", "target_ids")
-
-    def __init__(
-        self,
-        tokenizer: Tokenizer | None = None,
-        token_indexers: dict[str, TokenIndexer] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(token_indexers=token_indexers, **kwargs)
-        self._tokenizer = tokenizer or WhitespaceTokenizer()
 
     def _tokens_of(self, sentence: str | None, tokens: list[Token] | None) -> list[Token]:
         """The tokens of a text that is given as a string or as tokens.

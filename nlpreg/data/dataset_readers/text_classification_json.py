@@ -96,10 +96,8 @@ class TextClassificationJsonReader(TextFileReader):
             ) from error
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
-        item = json_object(unit, file, line, required=[self._text_key])
+        item = json_object(unit, file, line, text_keys=[self._text_key])
         text, label = item[self._text_key], item.get(self._label_key)
-        if not isinstance(text, str):
-            raise bad_line(file, line, f'a text under the key "{self._text_key}"', excerpt(json.dumps(text)))
         if self._skip_label_indexing and label is not None and not _is_whole_number(label):
             raise bad_line(
                 file, line, f'an integer under the key "{self._label_key}"', excerpt(json.dumps(label))

@@ -10,7 +10,7 @@ from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataE
 from nlpreg.data.fields import Field, ListField, MetadataField, SequenceLabelField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
-from nlpreg.data.tokenizers import Token, Tokenizer
+from nlpreg.data.tokenizers import Token, Tokenizer, WhitespaceTokenizer
 
 Words = Union[list[str], list[Token]]
 """A tokenized text: strings if tokens have no other attributes, else tokens."""
@@ -234,6 +234,25 @@ class TextFileReader(ShardingDatasetReader):
     def _report(self, what: str, bad_lines: BadLines) -> None:
         """Log the numbers of skipped units after a pass over the data."""
         bad_lines.report(what)
+
+
+class TokenizingReader(TextFileReader):
+    """Base of readers that split texts with a tokenizer, at white space unless one is given.
+
+    Args:
+        tokenizer: splits texts; at white space unless given.
+        token_indexers: the indexers of the text fields; single ids under the name "tokens" unless given.
+        **kwargs: arguments of `TextFileReader`.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer | None = None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(token_indexers=token_indexers, **kwargs)
+        self._tokenizer = tokenizer or WhitespaceTokenizer()
 
 
 def _parse_unit(read_unit: Callable[[Any, str, int], T], unit: Any, file: str, line: int) -> T:

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import CACHE_ROOT, FileLock
 from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_files
+from nlpreg.common.meta import installed_version
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -216,7 +216,7 @@ def key_of_data(reader: DatasetReader, files: Sequence[DataFile], *more: Any) ->
     """
     content = [(fingerprint_of_files(file.path), file.suffix) for file in files]
     read_by = fingerprint(reader, leave_out=_NOT_OF_INTEREST)
-    packages = {name: _version(name) for name in _TOKENIZER_PACKAGES}
+    packages = {name: installed_version(name) for name in _TOKENIZER_PACKAGES}
     return fingerprint([VERSION, _digest_of_code(), content, read_by, packages, *more])
 
 
@@ -229,10 +229,3 @@ def _digest_of_code() -> str:
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlpreg.common.files import atomic_write
 from nlpreg.common.fingerprint import fingerprint_of_files
 from nlpreg.data.word_numbers import WordNumbers, numbered
 
@@ -218,7 +219,8 @@ def write_numbered(
     num_texts = num_words = 0
     counts = np.zeros(0, np.int64)
     uncounted: list[NDArray[np.int32]] = []
-    with open(target / _IDS_FILE, "wb") as ids_file, open(target / _ENDS_FILE, "wb") as ends_file:
+    # the file of numbers is written again below, in its final type
+    with open(target / _IDS_FILE, "wb") as ids_file, atomic_write(target / _ENDS_FILE) as ends_file:
         for ids, lengths in texts:
             ids_file.write(ids.astype(_FIRST_TYPE).data)
             ends_file.write((num_words + np.cumsum(lengths)).astype("<i8").data)
@@ -230,8 +232,6 @@ def write_numbered(
             num_texts += len(lengths)
             num_words += len(ids)
         counts = _counted(counts, uncounted)
-        ends_file.flush()
-        os.fsync(ends_file.fileno())
     dtype = _type_for(len(numbers))
     _rewrite(target / _IDS_FILE, dtype)
     _write(target / _WORDS_FILE, json.dumps(numbers.words).encode("ascii"))
@@ -259,13 +259,9 @@ def _type_for(num_distinct_words: int) -> np.dtype[Any]:
 
 def _rewrite(path: Path, dtype: np.dtype[Any]) -> None:
     """Rewrite the numbers of a file in their final type."""
-    rewritten = path.with_suffix(".rewritten")
-    with open(path, "rb") as numbers_file, open(rewritten, "wb") as file:
+    with open(path, "rb") as numbers_file, atomic_write(path) as file:
         while content := numbers_file.read(NUMBERS_AT_ONCE * _FIRST_TYPE.itemsize):
             file.write(np.frombuffer(content, _FIRST_TYPE).astype(dtype).data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(rewritten, path)
 
 
 def _digest_of_files(folder: Path, *names: str) -> str:
@@ -273,7 +269,5 @@ def _digest_of_files(folder: Path, *names: str) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
+    with atomic_write(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -1,6 +1,6 @@
 """One id for each token."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,16 +100,14 @@ class SingleIdTokenIndexer(TokenIndexer):
         """Count distinct words, lower-cased if asked for."""
         assert self.namespace is not None  # see indexes_words
         totals = counter[self.namespace]
-        for word, count in counts.items():
-            if self.lowercase_tokens:
-                word = word.lower()
-            totals[word] += count
+        for entry, count in zip(self._entries_of(list(counts)), counts.values(), strict=True):
+            totals[entry] += count
 
     def index_words(self, column: WordColumn, vocabulary: "Vocabulary") -> list[dict[str, Any]]:
         """An array of ids for each text."""
         assert self.namespace is not None  # see indexes_words
-        words = [word.lower() for word in column.words] if self.lowercase_tokens else column.words
-        ids = np.array(self._ids_of(words, vocabulary), np.int32)  # (distinct words,)
+        entries = self._entries_of(column.words)
+        ids = np.array(self._ids_of(entries, vocabulary), np.int32)  # (distinct words,)
         start, end = (
             self._ids_of(map(self._text_of, tokens), vocabulary)
             for tokens in (self._start_tokens, self._end_tokens)
@@ -137,10 +135,13 @@ class SingleIdTokenIndexer(TokenIndexer):
         unknown = vocabulary.get_token_index(vocabulary.oov_token, self.namespace)
         return [index or unknown for index in ids]
 
+    def _entries_of(self, words: Sequence[str]) -> Sequence[str]:
+        """The strings that are looked up for words."""
+        return [word.lower() for word in words] if self.lowercase_tokens else words
+
     def _text_of(self, token: Token) -> str:
         """The string that is looked up for a token."""
-        text: str = self._get_feature_value(token)
-        return text.lower() if self.lowercase_tokens else text
+        return self._entries_of([self._get_feature_value(token)])[0]
 
     def _get_feature_value(self, token: Token) -> Any:
         """The attribute of a token that is indexed, or the default for it."""

@@ -1,21 +1,16 @@
 """Features of the form of a word: affixes, capitalisation and shape."""
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Literal
 
 from nlpreg.common.checks import ConfigurationError, PositiveInt, check_at_least
-from nlpreg.data.columns import WordColumn, split_rows
-from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
+from nlpreg.data.token_indexers.single_id_token_indexer import SingleIdTokenIndexer
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
 
-if TYPE_CHECKING:
-    from nlpreg.data.vocabulary import Vocabulary
 
-
-class WordFormIndexer(TokenIndexer):
+class WordFormIndexer(SingleIdTokenIndexer):
     """Base of indexers that give each token the id of a feature of its text.
 
     A subclass implements `feature_of`. The features are entries of the vocabulary, so features that are rare in the training
@@ -33,41 +28,21 @@ class WordFormIndexer(TokenIndexer):
     """
 
     def __init__(self, namespace: str, token_min_padding_length: int = 0) -> None:
-        super().__init__(token_min_padding_length)
-        self.namespace = namespace
+        super().__init__(namespace, token_min_padding_length=token_min_padding_length)
 
     def feature_of(self, word: str) -> str:
         """The feature of a word."""
         raise NotImplementedError(f"{type(self).__name__} has no feature_of")
 
-    def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
-        """Count the feature of a token."""
-        counter[self.namespace][self.feature_of(token.ensure_text())] += 1
-
-    def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
-        """An id for each token, under "tokens"."""
-        features = [self.feature_of(token.ensure_text()) for token in tokens]
-        return {"tokens": vocabulary.get_token_indices(features, self.namespace)}
-
-    def get_empty_token_list(self) -> IndexedTokenList:
-        """No ids."""
-        return {"tokens": []}
-
     def indexes_words(self) -> bool:
         """True: only the text of a token is used."""
         return True
 
-    def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
-        """Count the features of distinct words."""
-        totals = counter[self.namespace]
-        for word, count in counts.items():
-            totals[self.feature_of(word)] += count
+    def _entries_of(self, words: Sequence[str]) -> list[str]:
+        return [self.feature_of(word) for word in words]
 
-    def index_words(self, column: WordColumn, vocabulary: "Vocabulary") -> list[dict[str, Any]]:
-        """An array of ids for each text; the feature of each distinct word is computed once."""
-        features = [self.feature_of(word) for word in column.words]
-        ids = np.array(vocabulary.get_token_indices(features, self.namespace), np.int32)  # (distinct words,)
-        return [{"tokens": row} for row in split_rows(ids[column.numbers], column.lengths)]
+    def _get_feature_value(self, token: Token) -> str:
+        return token.ensure_text()
 
 
 @TokenIndexer.register("affix")

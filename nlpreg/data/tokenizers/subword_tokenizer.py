@@ -176,34 +176,29 @@ def train_subwords(
         ValueError: `vocab_size` is too small for the single characters, or another model.
     """
     tokenizers = optional("tokenizers", extra="subwords")
-    models, trainers, pre, decoders = (
-        optional(f"tokenizers.{part}", extra="subwords")
-        for part in ("models", "trainers", "pre_tokenizers", "decoders")
-    )
-    shared: dict[str, Any] = {"vocab_size": vocab_size, "show_progress": show_progress}
-    if model == "byte-level":
+    models, trainers, pre = tokenizers.models, tokenizers.trainers, tokenizers.pre_tokenizers
+    is_byte_level = model == "byte-level"
+    shared: dict[str, Any] = {
+        "vocab_size": vocab_size,
+        "show_progress": show_progress,
+        "special_tokens": [*special_tokens] if is_byte_level else [_UNKNOWN, *special_tokens],
+    }
+    if is_byte_level:
         tokenizer = tokenizers.Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            special_tokens=list(special_tokens),
-            initial_alphabet=pre.ByteLevel.alphabet(),
-            min_frequency=min_frequency,
-            **shared,
-        )
-    elif model in ("bpe", "unigram"):
-        special = [_UNKNOWN, *special_tokens]
-        if model == "bpe":
-            tokenizer = tokenizers.Tokenizer(models.BPE(unk_token=_UNKNOWN, fuse_unk=True))
-            trainer = trainers.BpeTrainer(special_tokens=special, min_frequency=min_frequency, **shared)
-        else:
-            tokenizer = tokenizers.Tokenizer(models.Unigram())
-            trainer = trainers.UnigramTrainer(special_tokens=special, unk_token=_UNKNOWN, **shared)
-        tokenizer.pre_tokenizer = pre.Metaspace()
-        tokenizer.decoder = decoders.Metaspace()
+        alphabet = pre.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(initial_alphabet=alphabet, min_frequency=min_frequency, **shared)
+    elif model == "bpe":
+        tokenizer = tokenizers.Tokenizer(models.BPE(unk_token=_UNKNOWN, fuse_unk=True))
+        trainer = trainers.BpeTrainer(min_frequency=min_frequency, **shared)
+    elif model == "unigram":
+        tokenizer = tokenizers.Tokenizer(models.Unigram())
+        trainer = trainers.UnigramTrainer(unk_token=_UNKNOWN, **shared)
     else:
         raise ValueError(f"model: expected 'bpe', 'unigram' or 'byte-level', got {model!r}")
+    tokenizer.pre_tokenizer = pre.ByteLevel(add_prefix_space=False) if is_byte_level else pre.Metaspace()
+    decoders = tokenizers.decoders
+    tokenizer.decoder = decoders.ByteLevel() if is_byte_level else decoders.Metaspace()
     if lowercase:
-        tokenizer.normalizer = optional("tokenizers.normalizers", extra="subwords").Lowercase()
+        tokenizer.normalizer = tokenizers.normalizers.Lowercase()
     tokenizer.train_from_iterator(lines, trainer)
     return tokenizer

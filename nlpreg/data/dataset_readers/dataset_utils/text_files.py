@@ -288,17 +288,17 @@ def split_block(line: int, block: str, is_divider: Callable[[str], bool]) -> Ite
     yield line + block.count("\n") + 1 - len(part), "\n".join(part), ""
 
 
-def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -> dict[str, Any]:
-    """Parse a line as a JSON object.
+def json_object(text: str, file: str, line: int, text_keys: Sequence[str]) -> dict[str, Any]:
+    """Parse a line as a JSON object with texts.
 
     Args:
         text: the line.
         file: name of its file.
         line: its number.
-        required: keys that it must have.
+        text_keys: the keys of texts, which it must have.
 
     Raises:
-        DataError: it is not a JSON object, or a key is missing.
+        DataError: it is not a JSON object, a key is missing, or its value is not a text.
     """
     try:
         item = json.loads(text)
@@ -311,9 +311,11 @@ def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -
     # Python accepts the escape of a lone surrogate, such as "\\ud800", which cannot be encoded as UTF-8
     if "\\ud" in text.lower() and not _is_text(item):
         raise bad_line(file, line, "characters of Unicode", f"half of a surrogate pair: {excerpt(text)}")
-    for key in required:
+    for key in text_keys:
         if key not in item:
             raise bad_line(file, line, f'the key "{key}"', "the keys " + (", ".join(item) or "none"))
+        if not isinstance(item[key], str):
+            raise bad_line(file, line, f'a text under the key "{key}"', excerpt(json.dumps(item[key])))
     return item
 
 
