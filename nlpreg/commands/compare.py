@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.options import add_allow_remote_option, check_archive
@@ -210,25 +211,20 @@ def figures_of(examples: Sequence[Example]) -> dict[str, tuple[Callable[[Sequenc
     from nlpreg.evaluation.significance import f1, ratio
 
     figures: dict[str, tuple[Callable[[Sequence[Example]], Counts], Score]] = {
-        "accuracy": (_right_and_all, ratio)
+        "accuracy": (partial(_counted, lambda e: (len(e.gold) - e.num_errors, len(e.gold))), ratio)
     }
     if any(example.is_tagged for example in examples):
-        figures["whole texts"] = (_texts_right, ratio)
+        figures["whole texts"] = (partial(_counted, lambda e: (not e.num_errors, 1)), ratio)
     if _are_spans(examples):
-        figures["span F1"] = (_span_counts, f1)
+        figures["span F1"] = (partial(_counted, _span_counts), f1)
     return figures
 
 
-def _right_and_all(examples: Sequence[Example]) -> Counts:
+def _counted(row: Callable[[Example], Sequence[int]], examples: Sequence[Example]) -> Counts:
+    """The counts of each example (N, number of counts)."""
     import numpy as np
 
-    return np.array([[len(e.gold) - e.num_errors, len(e.gold)] for e in examples], dtype=np.float64)
-
-
-def _texts_right(examples: Sequence[Example]) -> Counts:
-    import numpy as np
-
-    return np.array([[not e.num_errors, 1] for e in examples], dtype=np.float64)
+    return np.array([row(example) for example in examples], dtype=np.float64)
 
 
 def _are_spans(examples: Sequence[Example]) -> bool:
@@ -239,15 +235,10 @@ def _are_spans(examples: Sequence[Example]) -> bool:
     )
 
 
-def _span_counts(examples: Sequence[Example]) -> Counts:
-    """Right, predicted and gold spans of each example (N, 3)."""
-    import numpy as np
-
-    rows = []
-    for example in examples:
-        gold, predicted = _spans(example.gold), _spans(example.predicted)
-        rows.append([len(gold & predicted), len(predicted), len(gold)])
-    return np.array(rows, dtype=np.float64)
+def _span_counts(example: Example) -> Sequence[int]:
+    """The numbers of right, predicted and gold spans."""
+    gold, predicted = _spans(example.gold), _spans(example.predicted)
+    return len(gold & predicted), len(predicted), len(gold)
 
 
 def _spans(tags: Sequence[str]) -> set[tuple[str, tuple[int, int]]]:

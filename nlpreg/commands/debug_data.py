@@ -78,13 +78,13 @@ class Split:
         """Number of instances."""
         return sum(self.texts.values())
 
-    def add(self, number: int, instance: Instance, allows: Allowed | None) -> None:
+    def add(self, number: int, instance: Instance, label_encoding: str | None) -> None:
         """Add an instance to the statistics.
 
         Args:
             number: number of the instance, from 1.
             instance: the instance.
-            allows: decides whether the label encoding allows a tag sequence.
+            label_encoding: that of the model, if it has one.
         """
         words = tuple(_words_of(instance))
         self.texts[words] += 1
@@ -94,28 +94,18 @@ class Split:
             self.labels.setdefault(name, Counter()).update(labels)
             if name in ("tags", "label", "labels"):
                 self.labellings.setdefault(words, set()).add(tuple(labels))
-            if name == "tags" and allows is not None and not allows(labels):
+            if name == "tags" and label_encoding is not None and not is_allowed(label_encoding, labels):
                 self.illegal.append((number, labels))
 
 
-class Allowed:
-    """Decides whether a label encoding allows a tag sequence.
+def is_allowed(label_encoding: str, tags: Sequence[str]) -> bool:
+    """Whether a label encoding ("BIO", "IOB1", "BIOUL" or "BMES") allows a tag sequence in a sentence, ends included."""
+    from nlpreg.modules.conditional_random_field import is_transition_allowed
 
-    Args:
-        label_encoding: "BIO", "IOB1", "BIOUL" or "BMES".
-    """
-
-    def __init__(self, label_encoding: str) -> None:
-        self.label_encoding = label_encoding
-
-    def __call__(self, tags: Sequence[str]) -> bool:
-        """Whether all transitions are allowed, including those from the start and to the end of the sentence."""
-        from nlpreg.modules.conditional_random_field import is_transition_allowed
-
-        parts = [("START", ""), *((tag[:1], tag[1:]) for tag in tags), ("END", "")]
-        return not tags or all(
-            is_transition_allowed(self.label_encoding, *before, *after) for before, after in pairwise(parts)
-        )
+    parts = [("START", ""), *((tag[:1], tag[1:]) for tag in tags), ("END", "")]
+    return not tags or all(
+        is_transition_allowed(label_encoding, *before, *after) for before, after in pairwise(parts)
+    )
 
 
 def debug_data_from_args(args: argparse.Namespace) -> list[Split]:
@@ -125,12 +115,11 @@ def debug_data_from_args(args: argparse.Namespace) -> list[Split]:
     params = read_config(args.param_path, args.overrides)
     encoding = params.as_dict(quiet=True).get("model")
     encoding = encoding.get("label_encoding") if isinstance(encoding, dict) else None
-    allows = Allowed(encoding) if encoding is not None else None
     splits = []
     for name, loader in data_loaders_from_params(params).items():
         split = Split(name)
         for number, instance in enumerate(islice(loader.iter_instances(), args.limit), start=1):
-            split.add(number, instance, allows)
+            split.add(number, instance, encoding)
         splits.append(split)
     for line in report_lines(splits, args.top, encoding):
         print(line)

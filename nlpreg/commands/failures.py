@@ -32,7 +32,13 @@ TERMINATED = 143
 _CALL = re.compile(r"([\w.<>]+)\.(\w+)\(\) (?:takes|got|missing) ")
 """The beginning of Python's message about wrong arguments of a method: the class, and the name."""
 
-_PATH_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, FileExistsError)
+_PATH_REASONS: dict[type[OSError], str] = {
+    FileNotFoundError: "there is no such file or folder",
+    IsADirectoryError: "this is a folder, expected a file",
+    NotADirectoryError: "this is a file, or lies below one; expected a folder",
+    PermissionError: "no permission to read or write this",
+    FileExistsError: "this already exists",
+}
 
 
 class WorkerFailure(Exception):
@@ -111,7 +117,7 @@ def describe(error: BaseException) -> tuple[str, int]:
         is_about_data = place.endswith("data_loader")  # its reader's messages name file and line
         is_said = f"\n{text}".replace("\n  ", "\n").find(f"\n{place}") >= 0
         return (text if not place or is_about_data or is_said else f"{place}: {text}"), USER_MISTAKE
-    if isinstance(error, _PATH_ERRORS):
+    if isinstance(error, OSError) and isinstance(error, tuple(_PATH_REASONS)):
         return _path_message(error), USER_MISTAKE
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         return f"{error.filename}: cannot be written, since the file system is read-only", USER_MISTAKE
@@ -294,16 +300,8 @@ def _is_still_there(handler: logging.FileHandler) -> bool:
 def _path_message(error: OSError) -> str:
     if not isinstance(error.filename, (str, bytes, os.PathLike)):
         return str(error)
-    path = os.fsdecode(error.filename)
-    reasons = {
-        FileNotFoundError: "there is no such file or folder",
-        IsADirectoryError: "this is a folder, expected a file",
-        NotADirectoryError: "this is a file, or lies below one; expected a folder",
-        PermissionError: "no permission to read or write this",
-        FileExistsError: "this already exists",
-    }
-    reason = next(text for kind, text in reasons.items() if isinstance(error, kind))
-    return f"{path}: {reason}"
+    reason = next(text for kind, text in _PATH_REASONS.items() if isinstance(error, kind))
+    return f"{os.fsdecode(error.filename)}: {reason}"
 
 
 def _print(message: str) -> None:

@@ -85,6 +85,18 @@ class ModelCard:
         return [f"Made with {', '.join(made)}. {license}" if made else license, ""]
 
 
+def usage(command: str, module: str, predictor: str) -> dict[str, list[str]]:
+    """The code blocks of a card, by language.
+
+    Args:
+        command: a command line.
+        module: the module to import in Python.
+        predictor: the expression for the predictor.
+    """
+    call = 'print(predictor.predict("The dog ate the apple"))'
+    return {"bash": [command], "python": [f"import {module}", "", f"predictor = {predictor}", call]}
+
+
 def archive_in(folder: str | os.PathLike[str]) -> str:
     """The archive in the folder of a run.
 

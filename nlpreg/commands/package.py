@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics
+from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics, usage
 from nlpreg.commands.options import check_archive
 from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.subcommand import Subcommand
@@ -117,18 +117,11 @@ def package_model(
         path = archive_in(path)
     with extracted_archive(path) as unpacked:  # raises an error if the archive is damaged
         config, meta = read_json(unpacked, "config.json"), read_json(unpacked, "meta.json")
-    use = {
-        "bash": [f"pip install {name}-{version}-py3-none-any.whl"],
-        "python": [
-            f"import {name}",
-            "",
-            f"predictor = {name}.load()",
-            'print(predictor.predict("The dog ate the apple"))',
-        ],
-    }
+    file_name = f"{name}-{version}-py3-none-any.whl"
+    use = usage(f"pip install {file_name}", name, f"{name}.load()")
     card = ModelCard(name, config, run_metrics(path), meta, license, use, description)
     os.makedirs(output_dir, exist_ok=True)
-    wheel = os.path.join(output_dir, f"{name}-{version}-py3-none-any.whl")
+    wheel = os.path.join(output_dir, file_name)
     files = _contents(name, version, card, requires)
     with atomic_write(wheel) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         record = []

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import ExitStack
 from typing import ClassVar
 
-from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics
+from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics, usage
 from nlpreg.commands.options import check_archive, check_file
 from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.subcommand import Subcommand
@@ -181,15 +181,8 @@ def _write_files(
     card = os.path.join(folder, CARD_NAME)
     if os.path.exists(card):
         return
-    use = {
-        "bash": [f"nlpreg predict hf://{repository}/{ARCHIVE_NAME} input.jsonl"],
-        "python": [
-            "import nlpreg",
-            "",
-            f'predictor = nlpreg.load("hf://{repository}")',
-            'print(predictor.predict("The dog ate the apple"))',
-        ],
-    }
+    command = f"nlpreg predict hf://{repository}/{ARCHIVE_NAME} input.jsonl"
+    use = usage(command, "nlpreg", f'nlpreg.load("hf://{repository}")')
     config, meta = (read_json(folder, name) for name in ("config.json", "meta.json"))
     with open(card, "w", encoding="utf-8") as file:
         name = repository.rpartition("/")[2]

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from nlpreg.commands.command_line import exit_status
-from nlpreg.commands.debug_data import Allowed, Split, report_lines, shared_texts, unknown_words
+from nlpreg.commands.debug_data import Split, is_allowed, report_lines, shared_texts, unknown_words
 
 TRAIN = """the###O dog###B-X barks###O
 the###O dog###B-X barks###O
@@ -86,7 +86,7 @@ def test_limits(config, capsys):
     ],
 )
 def test_allowed_sequences(encoding, tags, allowed):
-    assert Allowed(encoding)(tags.split()) is allowed
+    assert is_allowed(encoding, tags.split()) is allowed
 
 
 def test_nothing_to_look_at():

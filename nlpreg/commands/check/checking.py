@@ -141,6 +141,11 @@ def _with_value(config: Any, path: Sequence[str], value: Any) -> Any:
     """A copy of a config with a value at a path."""
     if not path:
         return value
+    if isinstance(config, list):
+        return [
+            _with_value(item, path[1:], value) if str(number) == path[0] else item
+            for number, item in enumerate(config)
+        ]
     if not isinstance(config, Mapping):  # not a section; reported as a problem elsewhere
         return config
     inner = config.get(path[0])

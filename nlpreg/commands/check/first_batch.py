@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nlpreg.commands.console import quiet
 from nlpreg.commands.failures import lines_about_users_code
-from nlpreg.commands.show.init import fitting_reader
+from nlpreg.commands.show.init import fitting_reader, forward_arguments
 from nlpreg.commands.train.experiment import recorded_namespaces
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.config.nodes import path_of
@@ -269,7 +269,7 @@ def _compared_widths(model: Model, problems: list[Problem]) -> Iterator[None]:
 
 def _field_problem(model: Model, batch: Mapping[str, Any], reader: Any) -> str | None:
     """A message about fields that `forward` does not take, and required arguments without a field; None if all fit."""
-    required, optional, takes_all = _arguments(type(model))
+    required, optional, takes_all = forward_arguments(type(model))
     missing = [name for name in required if name not in batch]
     unknown = [name for name in batch if name not in {*required, *optional} and not takes_all]
     if not missing and not unknown:
@@ -293,25 +293,13 @@ def _field_problem(model: Model, batch: Mapping[str, Any], reader: Any) -> str |
     return "".join(parts) + "".join(f"; {text}" for text in advice)
 
 
-def _arguments(cls: Any) -> tuple[list[str], list[str], bool]:
-    """The required and the optional arguments of a model's `forward`, and whether it takes any others (`**kwargs`)."""
-    parameters = list(inspect.signature(cls.forward).parameters.values())[1:]
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    required = [p.name for p in named if p.default is p.empty]
-    return (
-        required,
-        [p.name for p in named if p.default is not p.empty],
-        any(p.kind is p.VAR_KEYWORD for p in parameters),
-    )
-
-
 def _models_for(fields: list[str]) -> list[str]:
     """Registered models whose `forward` takes exactly these fields."""
     found: dict[Any, str] = {}
     for name, (cls, _) in REGISTRY[Model].items():
         if not isinstance(cls, type) or "." in name or cls in found:
             continue
-        required, optional, takes_all = _arguments(cls)
+        required, optional, takes_all = forward_arguments(cls)
         known = {*required, *optional}
         fits = set(required) <= set(fields) and (takes_all or set(fields) <= known)
         # a model that takes all fields only by `**kwargs` is not suggested

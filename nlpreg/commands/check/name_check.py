@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from nlpreg.common.checks import did_you_mean, nearest
-from nlpreg.common.config.nodes import Call, Container, LazyCall, Node, is_built_in, value_of, walk_calls
+from nlpreg.common.config.nodes import Call, Container, Node, call_in, is_built_in, value_of, walk_calls
 from nlpreg.common.config.problems import Problem
 
 _EMBEDDERS = "model.text_field_embedder.token_embedders"
@@ -73,22 +73,12 @@ def missing_namespaces(experiment: Call) -> Iterator[tuple[list[str], str, Probl
             yield [*steps, "embedding", "vocab_namespace"], counted, warning
 
 
-def _token_embedders(node: Node | None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str], Call]]:
+def _token_embedders(model: Node | None) -> Iterator[tuple[str, list[str], Call]]:
     """The token embedders of all text field embedders in a model: name, key path and section."""
-    path = path or ("model",)
-    if isinstance(node, LazyCall):
-        node = node.inner
-    if isinstance(node, Call):
-        for name, argument in node.arguments.items():
-            if name == "token_embedders":
-                for key, embedder in (_items(argument) or {}).items():
-                    if isinstance(embedder, Call):
-                        yield key, [*path, name, key], embedder
-            else:
-                yield from _token_embedders(argument, (*path, name))
-    elif isinstance(node, Container) and isinstance(node.items, dict):
-        for name, item in node.items.items():
-            yield from _token_embedders(item, (*path, name))
+    for path, call in walk_calls(model, "model"):
+        for name, embedder in (_items(call.arguments.get("token_embedders")) or {}).items():
+            if isinstance(embedder, Call):
+                yield name, [*path.split("."), "token_embedders", name], embedder
 
 
 def _length_problems(
@@ -133,11 +123,10 @@ def _namespace_problems(
 
 def _embedders(model: Node | None) -> dict[str, Node] | None:
     """The token embedders of a built-in model with a built-in text field embedder; None for other models."""
-    if isinstance(model, LazyCall):
-        model = model.inner
-    if not (isinstance(model, Call) and is_built_in(model)) or "elmo" in model.arguments:
+    call = call_in(model)
+    if call is None or not is_built_in(call) or "elmo" in call.arguments:
         return None
-    embedder = model.arguments.get("text_field_embedder")
+    embedder = call.arguments.get("text_field_embedder")
     if not (isinstance(embedder, Call) and is_built_in(embedder)):
         return None
     return _items(embedder.arguments.get("token_embedders"))

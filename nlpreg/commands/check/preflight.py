@@ -84,26 +84,25 @@ def _data_problems(config: Mapping[str, Any], node: Node) -> Iterator[Problem]:
 
 
 def _file_problems(node: Node) -> Iterator[Problem]:
+    for path, value in _named_files(node):
+        if problem := _missing(value):
+            yield Problem(path, problem)
+
+
+def _named_files(node: Node) -> Iterator[tuple[str, Any]]:
+    """The files that arguments of constructors name: key path and value."""
     for path, call in walk_calls(node):
         for name, argument in call.arguments.items():
             is_vocabulary = name == "directory" and call.type_name in ("from_files", "extend")
             if isinstance(argument, Literal) and (name in _FILE_ARGUMENTS or is_vocabulary):
-                problem = _missing(argument.value)
-                if problem:
-                    yield Problem(f"{path}.{name}", problem)
-            if (
-                name == "archive_files"
-                and isinstance(argument, Container)
-                and isinstance(argument.items, list)
-            ):
+                yield f"{path}.{name}", argument.value
+            elif name == "archive_files" and isinstance(argument, Container):
                 for number, item in enumerate(argument.items):
-                    problem = _missing(item.value) if isinstance(item, Literal) else None
-                    if problem:
-                        yield Problem(f"{path}.{name}.{number}", problem)
-            if isinstance(argument, Special) and isinstance(argument.value.get(argument.key), Mapping):
-                problem = _missing(argument.value[argument.key].get("archive_file"))
-                if problem:
-                    yield Problem(f"{argument.path}.{argument.key}.archive_file", problem)
+                    if isinstance(item, Literal):
+                        yield f"{path}.{name}.{number}", item.value
+            elif isinstance(argument, Special) and isinstance(argument.value.get(argument.key), Mapping):
+                archive = argument.value[argument.key].get("archive_file")
+                yield f"{argument.path}.{argument.key}.archive_file", archive
 
 
 def _missing(path: Any) -> str | None:

@@ -321,7 +321,8 @@ def write_program(model: Model, to: str, instances: Sequence[Instance], folder: 
         _save(folder / f"{decoder.name}.npz", decoder.tables)
         source = inspect.getsource(decoder.module)
         (folder / f"{decoder.name}_decoder.py").write_text(source, encoding="utf-8")
-        (folder / SENTENCES_NAME).write_text(json.dumps(_words(example)), encoding="utf-8")
+        sentences = [list(map(str, entry.get("words", ()))) for entry in example.get("metadata", ())]
+        (folder / SENTENCES_NAME).write_text(json.dumps(sentences), encoding="utf-8")
     (folder / "example.py").write_text(_EXAMPLE_START + _EXAMPLE[to] + end, encoding="utf-8")
     return record
 
@@ -347,8 +348,7 @@ def _by_task(instances: Sequence[Instance]) -> list[list[Instance]]:
 
 
 def _length(instance: Instance) -> int:
-    lengths = [field.sequence_length() for field in instance.fields.values() if isinstance(field, TextField)]
-    return max(lengths, default=0)
+    return max((len(field) for field in instance.fields.values() if isinstance(field, TextField)), default=0)
 
 
 def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
@@ -381,11 +381,6 @@ def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
         return outputs
 
     return run
-
-
-def _words(tensors: Mapping[str, Any]) -> list[list[str]]:
-    """The words of each sentence of a batch, from its metadata."""
-    return [list(map(str, entry.get("words", ()))) for entry in tensors.get("metadata", ())]
 
 
 def _save(path: Path, arrays: Mapping[str, Any]) -> None:

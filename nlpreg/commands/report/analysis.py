@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -117,9 +117,7 @@ class Analysis:
     def accuracy(self) -> float:
         """Share of labels that are right; 0.0 without any."""
         total = sum(self.confusion.values())
-        return sum(count for (gold, predicted), count in self.confusion.items() if gold == predicted) / max(
-            1, total
-        )
+        return sum(self.confusion[label, label] for label in self.labels) / max(1, total)
 
     def scores(self) -> list[LabelScore]:
         """The score of each label."""
@@ -227,24 +225,21 @@ def analyse_labels(archive: Archive, data: Any, max_instances: int | None) -> An
     if hasattr(model, "confidences"):
         model.confidences = True
     instances = itertools.islice(archive.validation_dataset_reader.read(data), max_instances)
-    clock = _Clock()
-    examples = list(_examples(model, instances, clock))
+    examples, seconds = _examples(model, instances)
     if not examples:
         return None
     known = model.vocab.get_token_to_index_vocabulary("tokens") if examples[0].is_tagged else {}
-    return Analysis(str(data), examples, set(known) or None, clock.seconds)
+    return Analysis(str(data), examples, set(known) or None, seconds)
 
 
-@dataclass
-class _Clock:
-    seconds: float = 0.0
-
-
-def _examples(model: Model, instances: Iterable[Instance], clock: _Clock) -> Iterator[Example]:
+def _examples(model: Model, instances: Iterable[Instance]) -> tuple[list[Example], float]:
+    """The labelled instances with the predictions for them, and the time of these; none for a model without labels."""
+    from nlpreg.common.util import lazy_groups_of
     from nlpreg.data import Instance
 
-    instances = iter(instances)
-    while batch := list(itertools.islice(instances, BATCH_SIZE)):
+    examples: list[Example] = []
+    seconds = 0.0
+    for batch in lazy_groups_of(instances, BATCH_SIZE):
         gold_fields = [_gold_field(instance) for instance in batch]
         # as in use, the model gets the texts without their labels
         unlabelled = [
@@ -253,12 +248,13 @@ def _examples(model: Model, instances: Iterable[Instance], clock: _Clock) -> Ite
         ]
         start = time.perf_counter()
         outputs = model.forward_on_instances(unlabelled)
-        clock.seconds += time.perf_counter() - start
+        seconds += time.perf_counter() - start
         for instance, gold, output in zip(batch, gold_fields, outputs, strict=True):
             example = None if gold is None else _example(instance, gold, output)
             if example is None:
-                return
-            yield example
+                return examples, seconds
+            examples.append(example)
+    return examples, seconds
 
 
 def _gold_field(instance: Instance) -> str | None:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.commands.diff import MISSING, config_differences
+from nlpreg.commands.diff import config_differences
 from nlpreg.commands.report.analysis import Analysis, Example
 from nlpreg.commands.report.language import Band, LanguageAnalysis
 from nlpreg.commands.report.run_record import Curve, RunRecord
@@ -75,6 +75,12 @@ def _number(value: Any) -> str:
     if not math.isfinite(value):
         return str(value)
     return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.4g}"
+
+
+def _code(value: Any, css_class: str = "") -> str:
+    """Strings unchanged, other values as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"<code class='{css_class}'>{escape(text)}</code>" if css_class else f"<code>{escape(text)}</code>"
 
 
 def _duration(seconds: float) -> str:
@@ -393,13 +399,13 @@ def _vocabulary(record: RunRecord) -> str:
 def _config(record: RunRecord) -> str:
     """The config as written, and with the defaults filled in, where the keys that the config sets are highlighted."""
     given = {path for path, _ in _flat(record.config)}
-    parts = [f"<pre>{escape(json.dumps(record.config, indent=2, ensure_ascii=False))}</pre>"]
-    content = f"<details open><summary>as written</summary>{parts[0]}</details>"
+    text = escape(json.dumps(record.config, indent=2, ensure_ascii=False))
+    content = f"<details open><summary>as written</summary><pre>{text}</pre></details>"
     if record.resolved:
         rows = [
             [
-                f"<code class='{'changed' if path in given else 'default'}'>{escape(path)}</code>",
-                f"<code>{escape(json.dumps(value, ensure_ascii=False))}</code>",
+                _code(path, "changed" if path in given else "default"),
+                _code(json.dumps(value, ensure_ascii=False)),
             ]
             for path, value in _flat(record.resolved)
         ]
@@ -422,15 +428,8 @@ def _flat(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
 
 
 def _environment(record: RunRecord) -> str:
-    rows = [
-        [
-            escape(name),
-            f"<code>{escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}</code>",
-        ]
-        for name, value in _flat(
-            {k: " ".join(v) if k == "command" and isinstance(v, list) else v for k, v in record.meta.items()}
-        )
-    ]
+    meta = {k: " ".join(v) if k == "command" and isinstance(v, list) else v for k, v in record.meta.items()}
+    rows = [[escape(name), _code(value)] for name, value in _flat(meta)]
     return _section("Environment", _table(["", ""], rows) if rows else "")
 
 
@@ -465,17 +464,10 @@ def _config_differences(records: Sequence[RunRecord]) -> str:
     flat = [dict(_flat(record.config)) for record in records]
 
     def shown(values: dict[str, Any], path: str) -> str:
-        value = values.get(path, MISSING)
-        inside = [key for key in values if key.startswith(path + ".")]
-        text = (
-            ""
-            if value is MISSING and not inside
-            else "..."
-            if value is MISSING
-            else json.dumps(value, ensure_ascii=False)
-        )
-        return f"<code>{escape(text)}</code>"
+        if path in values:
+            return _code(json.dumps(values[path], ensure_ascii=False))
+        return _code("..." if any(key.startswith(f"{path}.") for key in values) else "")
 
-    rows = [[f"<code>{escape(path)}</code>", *(shown(values, path) for values in flat)] for path in paths]
+    rows = [[_code(path), *(shown(values, path) for values in flat)] for path in paths]
     header = ["key", *(escape(record.name) for record in records)]
     return _section("Config", _table(header, rows) if rows else "<p>The configs are the same.</p>")

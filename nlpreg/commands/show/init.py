@@ -268,8 +268,8 @@ def fitting_reader(cls: Any) -> str | None:
 
 def _data_for(cls: Any) -> tuple[_Data, bool]:
     """Data for a model, and whether they have the fields that its `forward` needs."""
-    names = set(_parameters_of_forward(cls))
-    needed = set(_parameters_of_forward(cls, only_needed=True))
+    required, optional, _ = forward_arguments(cls)
+    needed, names = set(required), {*required, *optional}
     own = _reader_beside(cls, needed)
     if own is not None:
         return _Data(frozenset(needed), own), True
@@ -316,22 +316,24 @@ def _path(data: _Data, part: str) -> str:
     return jsonnet_text(data.path.format(part=part))
 
 
-def _parameters_of_forward(cls: Any, only_needed: bool = False) -> list[str]:
-    parameters = inspect.signature(cls.forward).parameters.values() if hasattr(cls, "forward") else []
-    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return [
-        parameter.name
-        for parameter in list(parameters)[1:]
-        if parameter.kind not in variadic and not (only_needed and parameter.default is not parameter.empty)
-    ]
+def forward_arguments(cls: Any) -> tuple[list[str], list[str], bool]:
+    """The required and the optional arguments of a model's `forward`, and whether it takes any others (`**kwargs`)."""
+    parameters = (
+        list(inspect.signature(cls.forward).parameters.values())[1:] if hasattr(cls, "forward") else []
+    )
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return (
+        [p.name for p in named if p.default is p.empty],
+        [p.name for p in named if p.default is not p.empty],
+        any(p.kind is p.VAR_KEYWORD for p in parameters),
+    )
 
 
 def _fields(cls: Any) -> str:
     """A comment about the fields that the model takes."""
-    names = _parameters_of_forward(cls)
-    if not names:
-        return "Reads the data."
-    return f"Reads the data. {cls.__name__} takes the fields: {', '.join(names)}."
+    required, optional, _ = forward_arguments(cls)
+    names = ", ".join([*required, *optional])
+    return f"Reads the data. {cls.__name__} takes the fields: {names}." if names else "Reads the data."
 
 
 def _reader_section(base: Any, reader: str) -> dict[str, Any]:
@@ -416,12 +418,13 @@ _PREFERRED = {
 _NAMELESS = ("DataLoader", "TextFieldEmbedder", "Trainer", "Vocabulary")
 """Registries whose default implementation is rarely named in a config."""
 
+_LSTM = {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH}
 _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("DataLoader", "multiprocess"): {"batch_size": 32},
     ("DataLoader", "text_lines"): {"batch_size": 32},
     ("Model", "bcn"): {
-        "encoder": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
-        "integrator": {"type": "lstm", "input_size": 3 * WIDTH, "hidden_size": WIDTH},
+        "encoder": _LSTM,
+        "integrator": {**_LSTM, "input_size": 3 * WIDTH},
         "output_layer": {
             "input_dim": 4 * WIDTH,
             "num_layers": 2,
@@ -429,22 +432,10 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
             "activations": ["relu", "linear"],
         },
     },
-    ("Model", "bidirectional-language-model"): {
-        "contextualizer": {
-            "type": "lstm",
-            "input_size": WIDTH,
-            "hidden_size": WIDTH,
-            "bidirectional": True,
-        }
-    },
+    ("Model", "bidirectional-language-model"): {"contextualizer": {**_LSTM, "bidirectional": True}},
     ("Model", "masked_language_model"): {
         # which sees the words on both sides of a gap
-        "contextualizer": {
-            "type": "lstm",
-            "input_size": WIDTH,
-            "hidden_size": WIDTH // 2,
-            "bidirectional": True,
-        },
+        "contextualizer": {**_LSTM, "hidden_size": WIDTH // 2, "bidirectional": True},
         "target_namespace": "tokens",
     },
     ("Model", "multi_tagger"): {"heads": {"tags": {"type": "softmax"}}},
@@ -454,7 +445,7 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
             "text_field_embedder": {
                 "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": WIDTH}}
             },
-            "encoder": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
+            "encoder": _LSTM,
         },
         "heads": {
             "topic": {
@@ -465,7 +456,7 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
         "arg_name_mapping": {"backbone": {"tokens": "text"}},
     },
     ("Model", "next_token_lm"): {
-        "contextualizer": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
+        "contextualizer": _LSTM,
         "target_namespace": "tokens",
     },
     ("Model", "transformer_classification_tt"): {"transformer_model": TRANSFORMER},

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -380,11 +381,5 @@ def broadcast_vocabulary(params: Params, serialization_dir: str, local_rank: int
 
 def _files_in(folder: str) -> dict[str, bytes]:
     """The contents of the files of a vocabulary by name."""
-    if not os.path.isdir(folder):
-        return {}
-    contents = {}
-    for name in sorted(os.listdir(folder)):
-        if not name.startswith("."):  # excludes locks and temporary files
-            with open(os.path.join(folder, name), "rb") as file:
-                contents[name] = file.read()
-    return contents
+    paths = sorted(Path(folder).glob("[!.]*"))  # without locks and temporary files
+    return {path.name: path.read_bytes() for path in paths}

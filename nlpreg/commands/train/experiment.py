@@ -205,18 +205,14 @@ class TrainModel(Registrable):
             raise ConfigurationError(
                 "serialization_dir: expected no such key: the option -s names the folder; leave it out"
             )
-        for key, path in {
-            "train_data_path": train_data_path,
-            "validation_data_path": validation_data_path,
-            "test_data_path": test_data_path,
-        }.items():
-            if key == "train_data_path" or path is not None:
-                _check_data_path(key, path)
+        paths = {"train": train_data_path, "validation": validation_data_path, "test": test_data_path}
+        for name, path in paths.items():
+            if name == "train" or path is not None:
+                _check_data_path(f"{name}_data_path", path)
         if evaluate_on_test and test_data_path is None:
             raise ConfigurationError(
                 "evaluate_on_test: expected test_data_path beside it; give it, or leave this out"
             )
-        paths = {"train": "", "validation": validation_data_path, "test": test_data_path}
         known = [name for name, path in paths.items() if path is not None]
         for name in datasets_for_vocab_creation or ():
             if name not in known:
@@ -306,10 +302,12 @@ def _check_data_path(key: str, path: Any, depth: int = 0) -> None:
     """Check the form of a data path: a string, a list of paths, or an object with a path for each task."""
     if isinstance(path, (str, os.PathLike)) and os.fspath(path):
         return
-    items = path.items() if isinstance(path, Mapping) else enumerate(path) if isinstance(path, list) else ()
+    items = list(
+        path.items() if isinstance(path, Mapping) else enumerate(path if isinstance(path, list) else ())
+    )
     if not items or depth > 2 or any(name == "" for name, _ in items):
         raise ConfigurationError(f"{key}: expected the path of the data, found {found(path)}")
-    for _, item in path.items() if isinstance(path, Mapping) else enumerate(path):
+    for _, item in items:
         _check_data_path(key, item, depth + 1)
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import json
 import logging
 import os
 import shlex
@@ -15,6 +14,7 @@ from nlpreg.commands.check.checking import check_config, raise_problems, report
 from nlpreg.commands.check.first_batch import try_first_batches
 from nlpreg.commands.console import metrics_block
 from nlpreg.commands.options import parse_json_option
+from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
 from nlpreg.common.config.problems import ConfigurationProblems
 from nlpreg.common.config.resolve import plain
@@ -34,6 +34,7 @@ from nlpreg.training.serialization_dir import create_serialization_dir, discard_
 
 logger = logging.getLogger(__name__)
 
+_PREFIXES = {"training": "training_", "validation": "best_validation_", "test": "test_"}
 _RESOLVED_CONFIG_NAME = "config.resolved.json"
 
 
@@ -211,10 +212,8 @@ def pack_and_report(options: RunOptions, seconds: float) -> None:
         seconds: duration of the run.
     """
     archive = archive_model(options.serialization_dir, include_in_archive=options.include_in_archive)
-    metrics_file = os.path.join(options.serialization_dir, METRICS_NAME)
-    if os.path.exists(metrics_file):
-        with open(metrics_file, encoding="utf-8") as file:
-            logger.info("\n%s\n", _summary(json.load(file)))
+    if metrics := read_json(options.serialization_dir, METRICS_NAME):
+        logger.info("\n%s\n", _summary(metrics))
     logger.info("model: %s", archive)
     logger.info(
         "time %s; metrics, log and checkpoints: %s%s",
@@ -226,17 +225,14 @@ def pack_and_report(options: RunOptions, seconds: float) -> None:
 
 def _summary(metrics: dict[str, Any]) -> str:
     """Format the metrics of a finished run as a table: last training epoch, best validation, test."""
-    sets: dict[str, dict[str, Any]] = {"training": {}, "validation": {}, "test": {}}
-    prefixes = {"training_": "training", "best_validation_": "validation", "test_": "test"}
-    for name, value in metrics.items():
-        for prefix, heading in prefixes.items():
-            short = name[len(prefix) :]
-            if (
-                name.startswith(prefix)
-                and isinstance(value, (int, float))
-                and not short.endswith("_memory_MB")
-            ):
-                sets[heading][short] = value
+    sets = {
+        heading: {
+            name.removeprefix(prefix): value
+            for name, value in metrics.items()
+            if name.startswith(prefix) and isinstance(value, (int, float)) and not name.endswith("_memory_MB")
+        }
+        for heading, prefix in _PREFIXES.items()
+    }
     title = "metrics"
     if sets["validation"] and isinstance(metrics.get("best_epoch"), int):
         title += f" (validation and the archived weights: epoch {metrics['best_epoch'] + 1}, the best one)"
