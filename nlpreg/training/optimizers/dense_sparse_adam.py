@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import check_at_least
 from nlpreg.training.optimizers.optimizer import (
     Optimizer,
     ParameterGroupsType,
@@ -15,8 +16,79 @@ from nlpreg.training.optimizers.optimizer import (
 from nlpreg.training.protocols import NamedParameters
 
 
+class PlainAdam(Optimizer):
+    """Base class of variants of Adam that add `eps` to the denominator before the bias correction.
+
+    Where a gradient is sparse, only the rows with a gradient are updated. Parameter groups may have the options
+    `correct_bias`, by default true, and `weight_decay`, which is applied after the step.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters from their gradients."""
+        loss = evaluate(closure)
+        for group in self.param_groups:
+            # parameters that were frozen for a while have had fewer steps
+            by_step: dict[int, list[Tensor]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_step.setdefault(self._count(parameter), []).append(parameter)
+            for step, parameters in by_step.items():
+                self._update(parameters, group, step)
+        return loss
+
+    def _count(self, parameter: Tensor) -> int:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = 0
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        state["step"] += 1
+        step: int = state["step"]
+        return step
+
+    def _update(self, parameters: list[Tensor], group: dict[str, Any], step: int) -> None:
+        """Update parameters that have had the same number of steps."""
+        (beta1, beta2), rate = group["betas"], group["lr"]
+        if group.get("correct_bias", True):
+            rate *= (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+        dense, gradients = [], []
+        for parameter in parameters:
+            gradient = parameter.grad
+            assert gradient is not None
+            if gradient.is_sparse:
+                self._update_rows(parameter, gradient.coalesce(), group, rate)
+            else:
+                dense.append(parameter)
+                gradients.append(gradient)
+        if not dense:
+            return
+        means = [self.state[parameter]["exp_avg"] for parameter in dense]
+        squares = [self.state[parameter]["exp_avg_sq"] for parameter in dense]
+        # all tensors at once, as torch's own optimizers do
+        torch._foreach_lerp_(means, gradients, 1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
+        denominators = torch._foreach_sqrt(squares)
+        torch._foreach_add_(denominators, group["eps"])
+        torch._foreach_addcdiv_(dense, means, denominators, value=-rate)
+        if group.get("weight_decay"):
+            torch._foreach_mul_(dense, 1 - group["lr"] * group["weight_decay"])
+
+    def _update_rows(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any], rate: float) -> None:
+        state, (beta1, beta2) = self.state[parameter], group["betas"]
+        rows = gradient.indices().unbind(0)  # one index tensor for each sparse dimension
+        values = gradient.values()
+        mean = state["exp_avg"][rows].lerp_(values, 1 - beta1)
+        square = state["exp_avg_sq"][rows].mul_(beta2).addcmul_(values, values, value=1 - beta2)
+        state["exp_avg"].index_put_(rows, mean)
+        state["exp_avg_sq"].index_put_(rows, square)
+        update = mean.div(square.sqrt_().add_(group["eps"])).mul_(-rate)
+        parameter.index_put_(rows, update, accumulate=True)
+
+
 @Optimizer.register("dense_sparse_adam")
-class DenseSparseAdam(Optimizer):
+class DenseSparseAdam(PlainAdam):
     """Adam without weight decay; for a parameter with a sparse gradient, only the rows with a gradient are updated.
 
     This is for models with large embeddings of which a batch uses few rows. The bias correction of a row depends on the
@@ -43,68 +115,9 @@ class DenseSparseAdam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        for name, number in (("lr", lr), ("eps", eps)):
-            if number < 0:
-                raise ValueError(f"optimizer.{name}: expected at least 0, got {number}")
+        check_at_least(0, lr=lr, eps=eps)
         for beta in betas:
             if not 0 <= beta < 1:
                 raise ValueError(f"optimizer.betas: expected numbers from 0 to below 1, got {list(betas)}")
         groups = make_parameter_groups(model_parameters, parameter_groups)
         super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters from their gradients."""
-        loss = evaluate(closure)
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, group)
-        return loss
-
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["step"] += 1
-        beta1, beta2 = group["betas"]
-        correction: float = (1 - beta2 ** state["step"]) ** 0.5 / (1 - beta1 ** state["step"])
-        gradient = parameter.grad
-        assert gradient is not None
-        moments = (state["exp_avg"], state["exp_avg_sq"])
-        update = _update_sparse if gradient.is_sparse else _update_dense
-        update(parameter, gradient, moments, (beta1, beta2), group["eps"], group["lr"] * correction)
-
-
-def _update_dense(
-    parameter: Tensor,
-    gradient: Tensor,
-    moments: tuple[Tensor, Tensor],
-    betas: tuple[float, float],
-    eps: float,
-    rate: float,
-) -> None:
-    mean, square = moments
-    mean.lerp_(gradient, 1 - betas[0])
-    square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-    parameter.addcdiv_(mean, square.sqrt().add_(eps), value=-rate)
-
-
-def _update_sparse(
-    parameter: Tensor,
-    gradient: Tensor,
-    moments: tuple[Tensor, Tensor],
-    betas: tuple[float, float],
-    eps: float,
-    rate: float,
-) -> None:
-    gradient = gradient.coalesce()
-    rows = gradient.indices().unbind(0)  # one index tensor for each sparse dimension
-    values = gradient.values()
-    mean = moments[0][rows].lerp_(values, 1 - betas[0])
-    square = moments[1][rows].mul_(betas[1]).addcmul_(values, values, value=1 - betas[1])
-    moments[0].index_put_(rows, mean)
-    moments[1].index_put_(rows, square)
-    parameter.index_put_(rows, mean.div(square.sqrt_().add_(eps)).mul_(-rate), accumulate=True)

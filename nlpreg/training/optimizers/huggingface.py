@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.optimizers.dense_sparse_adam import PlainAdam
 from nlpreg.training.optimizers.optimizer import (
     Optimizer,
     ParameterGroupsType,
@@ -18,7 +19,7 @@ from nlpreg.training.protocols import NamedParameters
 
 
 @Optimizer.register("huggingface_adamw")
-class HuggingfaceAdamWOptimizer(Optimizer):
+class HuggingfaceAdamWOptimizer(PlainAdam):
     """Adam with decoupled weight decay after the step, and with `eps` added before the bias correction.
 
     Args:
@@ -53,48 +54,6 @@ class HuggingfaceAdamWOptimizer(Optimizer):
         model_parameters = list(model_parameters)  # may be an iterator
         super().__init__(make_parameter_groups(model_parameters, parameter_groups), defaults)
         refuse_sparse_gradients(self, "huggingface_adamw", model_parameters)
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters from their gradients."""
-        loss = evaluate(closure)
-        for group in self.param_groups:
-            with_gradient = [p for p in group["params"] if p.grad is not None]
-            by_step: dict[
-                int, list[Tensor]
-            ] = {}  # parameters that were frozen for a while have had fewer steps
-            for parameter in with_gradient:
-                by_step.setdefault(self._count(parameter), []).append(parameter)
-            for step, parameters in by_step.items():
-                self._update(parameters, group, step)
-        return loss
-
-    def _count(self, parameter: Tensor) -> int:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["step"] += 1
-        step: int = state["step"]
-        return step
-
-    def _update(self, parameters: list[Tensor], group: dict[str, Any], step: int) -> None:
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        means = [self.state[p]["exp_avg"] for p in parameters]
-        squares = [self.state[p]["exp_avg_sq"] for p in parameters]
-        beta1, beta2 = group["betas"]
-        torch._foreach_lerp_(means, gradients, 1 - beta1)
-        torch._foreach_mul_(squares, beta2)
-        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
-        denominators = torch._foreach_sqrt(squares)
-        torch._foreach_add_(denominators, group["eps"])
-        rate = group["lr"]
-        if group["correct_bias"]:
-            rate *= (1 - beta2**step) ** 0.5 / (1 - beta1**step)
-        torch._foreach_addcdiv_(parameters, means, denominators, value=-rate)
-        if group["weight_decay"] > 0:
-            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
 
 
 @Optimizer.register("huggingface_adafactor")

@@ -70,8 +70,8 @@ def test_the_loss_of_a_closure_is_returned():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": -1.0}, "lr: expected at least 0, got -1.0"),
-        ({"eps": -1.0}, "eps: expected at least 0, got -1.0"),
+        ({"lr": -1.0}, "lr: expected 0 or more, got -1.0"),
+        ({"eps": -1.0}, "eps: expected 0 or more, got -1.0"),
         ({"betas": (0.9, 1.0)}, r"betas: expected numbers from 0 to below 1, got \[0.9, 1.0\]"),
     ],
 )
