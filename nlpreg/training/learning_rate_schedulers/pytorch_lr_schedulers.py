@@ -138,25 +138,29 @@ ExponentialLearningRateScheduler = register_torch(
 
 
 class _FactorScheduler(_PyTorchLearningRateSchedulerWrapper):
-    """The initial rates multiplied by a factor, a function of the number of finished steps."""
+    """Multiplies the initial rates by a factor that rises linearly from 0, and then is a function of the share done."""
 
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
-        factor: Callable[[int], float],
+        num_warmup_steps: int,
+        num_training_steps: int,
+        shape: Callable[[float], float],
         last_epoch: int,
         interval: Interval = "epoch",
     ) -> None:
+        def factor(step: int) -> float:
+            if step < num_warmup_steps:
+                return step / num_warmup_steps
+            return shape((step - num_warmup_steps) / max(1, num_training_steps - num_warmup_steps))
+
         schedule = torch_schedulers.LambdaLR(optimizer, lr_lambda=factor, last_epoch=last_epoch)
         super().__init__(schedule, interval)
 
 
-def _warmup(step: int, num_warmup_steps: int) -> float:
-    return step / max(1, num_warmup_steps)
-
-
-def _progress(step: int, num_warmup_steps: int, num_training_steps: int) -> float:
-    return (step - num_warmup_steps) / max(1, num_training_steps - num_warmup_steps)
+def _half_cosine(periods: float) -> float:
+    """1 at 0, 0 at half a period."""
+    return max(0.0, 0.5 * (1.0 + math.cos(2.0 * math.pi * periods)))
 
 
 @LearningRateScheduler.register("constant")
@@ -169,7 +173,7 @@ class ConstantLearningRateScheduler(_FactorScheduler):
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, lambda step: 1.0, last_epoch)
+        super().__init__(optimizer, 0, 0, lambda done: 1.0, last_epoch)
 
 
 @LearningRateScheduler.register("constant_with_warmup")
@@ -190,10 +194,7 @@ class ConstantWithWarmupLearningRateScheduler(_FactorScheduler):
         last_epoch: int = -1,
         interval: Interval = "epoch",
     ) -> None:
-        def factor(step: int) -> float:
-            return min(1.0, _warmup(step, num_warmup_steps))
-
-        super().__init__(optimizer, factor, last_epoch, interval)
+        super().__init__(optimizer, num_warmup_steps, 0, lambda done: 1.0, last_epoch, interval)
 
 
 @LearningRateScheduler.register("cosine_with_warmup")
@@ -218,13 +219,10 @@ class CosineWithWarmupLearningRateScheduler(_FactorScheduler):
         last_epoch: int = -1,
         interval: Interval = "epoch",
     ) -> None:
-        def factor(step: int) -> float:
-            if step < num_warmup_steps:
-                return _warmup(step, num_warmup_steps)
-            done = _progress(step, num_warmup_steps, num_training_steps)
-            return max(0.0, 0.5 * (1.0 + math.cos(math.pi * num_cycles * 2.0 * done)))
+        def shape(done: float) -> float:
+            return _half_cosine(num_cycles * done)
 
-        super().__init__(optimizer, factor, last_epoch, interval)
+        super().__init__(optimizer, num_warmup_steps, num_training_steps, shape, last_epoch, interval)
 
 
 @LearningRateScheduler.register("cosine_hard_restarts_with_warmup")
@@ -249,15 +247,10 @@ class CosineHardRestartsWithWarmupLearningRateScheduler(_FactorScheduler):
         last_epoch: int = -1,
         interval: Interval = "epoch",
     ) -> None:
-        def factor(step: int) -> float:
-            if step < num_warmup_steps:
-                return _warmup(step, num_warmup_steps)
-            done = _progress(step, num_warmup_steps, num_training_steps)
-            if done >= 1.0:
-                return 0.0
-            return max(0.0, 0.5 * (1.0 + math.cos(math.pi * ((num_cycles * done) % 1.0))))
+        def shape(done: float) -> float:
+            return 0.0 if done >= 1.0 else _half_cosine(num_cycles * done % 1.0 / 2)
 
-        super().__init__(optimizer, factor, last_epoch, interval)
+        super().__init__(optimizer, num_warmup_steps, num_training_steps, shape, last_epoch, interval)
 
 
 @LearningRateScheduler.register("reduce_lr_on_plateau")

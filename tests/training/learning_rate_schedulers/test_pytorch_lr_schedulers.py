@@ -16,6 +16,10 @@ def test_constant(build, rates_by_epoch):
     assert rates_by_epoch(build("constant"), 3) == [1.0] * 4
 
 
+def test_a_rate_without_warmup_is_not_zero_at_the_start(build, rates_by_epoch):
+    assert rates_by_epoch(build({"type": "constant_with_warmup", "num_warmup_steps": 0}), 3) == [1.0] * 4
+
+
 def test_constant_with_warmup(build, rates_by_epoch):
     config = {"type": "constant_with_warmup", "num_warmup_steps": 4}
     assert rates_by_epoch(build(config), 6) == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
