@@ -56,7 +56,7 @@ class ServiceCallback(LogWriterCallback):
             numbers: by name.
             step: the number of updates so far.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not implement send")
+        self.service.log(numbers, step=step)
 
     def on_start(self, trainer: "RunningTrainer", is_primary: bool = True, **kwargs: Any) -> None:
         """Start a run there, or resume the one of the checkpoint."""
@@ -81,6 +81,11 @@ class ServiceCallback(LogWriterCallback):
         self, tensors: Mapping[str, Tensor], log_prefix: str = "", epoch: int | None = None
     ) -> None:
         """Do nothing: the service has no histograms."""
+
+    def close(self) -> None:
+        """End the run there."""
+        if self.service is not None:
+            self.service.finish()
 
     def state_dict(self) -> dict[str, Any]:
         """The id of the run in the service."""
@@ -201,12 +206,3 @@ class TrackioCallback(ServiceCallback):
         options = {"group": self._group, "resume": resume, "config": config, **self._trackio_kwargs}
         self.service.init(project=self._project, name=name, **options)
         return name
-
-    def send(self, numbers: dict[str, float], step: int) -> None:
-        """Log scalars."""
-        self.service.log(numbers, step=step)
-
-    def close(self) -> None:
-        """End the run there."""
-        if self.service is not None:
-            self.service.finish()

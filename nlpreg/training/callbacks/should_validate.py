@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import check_at_least
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.protocols import MetricValues
 
@@ -31,10 +31,8 @@ class ShouldValidateCallback(TrainerCallback):
         validation_interval: int | None = None,
     ) -> None:
         super().__init__(serialization_dir)
-        if validation_start is not None and validation_start < 0:
-            raise ConfigurationError(f"validation_start: expected at least 0, got {validation_start}")
-        if validation_interval is not None and validation_interval <= 0:
-            raise ConfigurationError(f"validation_interval: expected at least 1, got {validation_interval}")
+        check_at_least(0, validation_start=validation_start)
+        check_at_least(1, validation_interval=validation_interval)
         self._validation_start = validation_start
         self._validation_interval = validation_interval
 

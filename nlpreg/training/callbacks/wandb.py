@@ -108,10 +108,6 @@ class WandBCallback(ServiceCallback):
             self.service.watch(self.trainer.model)
         return run_id
 
-    def send(self, numbers: dict[str, Any], step: int) -> None:
-        """Log scalars or histograms."""
-        self.service.log(numbers, step=step)
-
     def log_tensors(
         self, tensors: Mapping[str, Tensor], log_prefix: str = "", epoch: int | None = None
     ) -> None:
@@ -124,11 +120,6 @@ class WandBCallback(ServiceCallback):
         }
         assert self.trainer is not None
         self.send(histograms, self.trainer.run.progress.total_batches_completed)
-
-    def close(self) -> None:
-        """End the run there."""
-        if self.service is not None:
-            self.service.finish()
 
 
 def _takes_anonymous_runs(init: Callable[..., Any]) -> bool:

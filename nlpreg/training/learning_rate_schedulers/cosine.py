@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import check_at_least
 from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
 
 logger = logging.getLogger(__name__)
@@ -38,12 +38,8 @@ class CosineWithRestarts(LearningRateScheduler):
         eta_mul: float = 1.0,
         last_epoch: int = -1,
     ) -> None:
-        if t_initial <= 0:
-            raise ConfigurationError(
-                f"learning_rate_scheduler.t_initial: expected more than 0, got {t_initial}"
-            )
-        if eta_min < 0:
-            raise ConfigurationError(f"learning_rate_scheduler.eta_min: expected at least 0, got {eta_min}")
+        check_at_least(1, t_initial=t_initial)
+        check_at_least(0, eta_min=eta_min)
         if t_initial == 1 and t_mul == 1 and eta_mul == 1:
             logger.warning(
                 "cosine scheduler: with t_initial, t_mul and eta_mul all 1 the learning rate never changes"

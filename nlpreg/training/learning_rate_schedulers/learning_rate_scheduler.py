@@ -21,10 +21,6 @@ class LearningRateScheduler(Scheduler, Registrable):
     def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
         super().__init__(optimizer, "lr", last_epoch)
 
-    def get_values(self) -> list[float]:
-        """The learning rates of the parameter groups at the current point of the run."""
-        raise NotImplementedError(f"{type(self).__name__} does not implement get_values")
-
 
 class UpdateScheduler(LearningRateScheduler):
     """A scheduler whose learning rates are a function of the number of the update; subclasses implement `get_values`.

@@ -21,7 +21,3 @@ class MomentumScheduler(Scheduler, Registrable):
 
     def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
         super().__init__(optimizer, "momentum", last_epoch)
-
-    def get_values(self) -> list[float]:
-        """The momentum of the parameter groups at the current point of the run."""
-        raise NotImplementedError(f"{type(self).__name__} does not implement get_values")

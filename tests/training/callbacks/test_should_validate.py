@@ -46,8 +46,8 @@ def test_the_best_weights_are_those_of_a_validated_epoch(make_trainer, tmp_path)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"validation_start": -1}, "validation_start: expected at least 0, got -1"),
-        ({"validation_interval": 0}, "validation_interval: expected at least 1, got 0"),
+        ({"validation_start": -1}, "validation_start: expected 0 or more, got -1"),
+        ({"validation_interval": 0}, "validation_interval: expected 1 or more, got 0"),
     ],
 )
 def test_options_that_make_no_sense(options, message):

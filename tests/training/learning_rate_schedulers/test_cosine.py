@@ -26,8 +26,8 @@ def test_a_fall_of_one_epoch_never_falls(build, caplog):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"t_initial": 0}, "t_initial: expected more than 0, got 0"),
-        ({"t_initial": 1, "eta_min": -1.0}, "eta_min: expected at least 0, got -1.0"),
+        ({"t_initial": 0}, "t_initial: expected 1 or more, got 0"),
+        ({"t_initial": 1, "eta_min": -1.0}, "eta_min: expected 0 or more, got -1.0"),
     ],
 )
 def test_options_that_make_no_sense(build, options, message):
