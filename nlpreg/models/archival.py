@@ -9,8 +9,6 @@ import logging
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 import tempfile
 import warnings
@@ -24,7 +22,7 @@ from typing import IO, Any, NamedTuple, cast
 import torch
 
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
-from nlpreg.common.config.jsonnet import parse_overrides, with_overrides
+from nlpreg.common.config.jsonnet import evaluate_jsonnet, parse_overrides, with_overrides
 from nlpreg.common.config.kinds import kind_of, members_of
 from nlpreg.common.config.old_configs import migrated_part
 from nlpreg.common.config.old_names import new_module_name
@@ -68,21 +66,6 @@ _GZIP_MARK = b"\x1f\x8b"
 _CLASS_NAME = re.compile(r"allennlp(_models)?(\.\w+)+")
 
 _KEYS_OF_0X = ("iterator", "validation_iterator")
-_EVALUATION_SECONDS = 20
-_EVALUATION_BYTES = 2**30
-_EVALUATE = f"""
-import sys
-import _jsonnet
-try:
-    import resource
-    resource.setrlimit(resource.RLIMIT_AS, ({_EVALUATION_BYTES}, {_EVALUATION_BYTES}))
-except ImportError:
-    pass
-def refuse(folder, path):
-    raise RuntimeError("imports are refused: " + path)
-sys.stdout.write(_jsonnet.evaluate_snippet("config.json", sys.stdin.read(), import_callback=refuse))
-"""
-"""What evaluates a config that is Jsonnet, in a process of its own."""
 
 _depth: ContextVar[int] = ContextVar("archives that are being loaded", default=0)
 
@@ -225,7 +208,8 @@ def _without_parents(
             return None, {}
         # what only training used is not built when the archive is loaded
         parts = [config.get(key) for key in ("model", "dataset_reader", "validation_dataset_reader")]
-        for section in _sections_with_archives(parts):
+        sections = [section for section in _sections(parts) if isinstance(section.get("archive_file"), str)]
+        for section in sections:  # such as those under `_pretrained`
             path = _parent_in(folder, section["archive_file"]) or cached_path(section["archive_file"])
             if os.path.isdir(path):
                 packed = stack.enter_context(tempfile.TemporaryDirectory(prefix="nlpreg-archive-"))
@@ -253,16 +237,12 @@ def _parent_in(folder: str, archive_file: str) -> str | None:
     return path if is_there else None
 
 
-def _sections_with_archives(value: Any) -> Iterator[dict[str, Any]]:
-    """The sections with an `archive_file` in a part of a config, such as those under `_pretrained`."""
+def _sections(value: Any) -> Iterator[dict[str, Any]]:
+    """All sections of a config, those within others too."""
     if isinstance(value, dict):
-        if isinstance(value.get("archive_file"), str):
-            yield value
-        for item in value.values():
-            yield from _sections_with_archives(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _sections_with_archives(item)
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _sections(item)
 
 
 def verify_include_in_archive(include_in_archive: Sequence[str] | None = None) -> None:
@@ -438,7 +418,7 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
     try:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
-        config = _parsed(text, archive_file)
+        config = _parsed(text)
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{archive_file}: its {CONFIG_NAME} is not valid JSON ({error})") from error
     if not (isinstance(config, dict) and isinstance(config.get("model"), (dict, str))):
@@ -459,7 +439,7 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
     return Params(migrated_part(translate_names(config))), is_of_0x
 
 
-def _parsed(text: str, archive_file: str) -> Any:
+def _parsed(text: str) -> Any:
     """Parse a config: JSON, or Jsonnet evaluated in a process with limits and without access to files.
 
     Raises:
@@ -469,25 +449,15 @@ def _parsed(text: str, archive_file: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         try:
-            result = subprocess.run(
-                [sys.executable, "-I", "-c", _EVALUATE],
-                input=text,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                timeout=_EVALUATION_SECONDS,
-                env={
-                    "PATH": os.environ.get("PATH", "")
-                },  # an empty environment, so that std.extVar reveals nothing
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise ValueError(f"as Jsonnet it takes longer than {_EVALUATION_SECONDS} seconds") from error
-        if result.returncode:
-            reason = result.stderr.strip().splitlines()
-            message = next((line for line in reason if "rror" in line), str(error))
-            raise ValueError(f"{error}; as Jsonnet: {message[:300]}") from error
-        return json.loads(result.stdout)
+            # without external variables, std.extVar reveals nothing
+            return evaluate_jsonnet(CONFIG_NAME, text, {}, _refuse_import)
+        except RuntimeError as failure:
+            message = str(failure).partition("\n")[0][:300]
+            raise ValueError(f"{error}; as Jsonnet: {message}") from failure
+
+
+def _refuse_import(folder: str, path: str) -> tuple[str, bytes]:
+    raise RuntimeError(f"imports are refused: {path}")
 
 
 def _overrides_of(overrides: str | dict[str, Any]) -> dict[str, Any]:
@@ -566,19 +536,16 @@ def _refuse_remote_code(config: Any, archive: str) -> None:
     Raises:
         ArchiveError: it sets `trust_remote_code` somewhere.
     """
-    values = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
-    if isinstance(config, Mapping) and config.get("trust_remote_code"):
+    if any(section.get("trust_remote_code") for section in _sections(config)):
         raise ArchiveError(
             f"{archive}: refused, because its config sets trust_remote_code, which runs code from the network; if you "
             "trust it, change the config in a copy of the archive"
         )
-    for value in values:
-        _refuse_remote_code(value, archive)
 
 
 def _check_provenance(meta: Meta | None, archive: str) -> None:
     """Warn about an archive of a newer nlpreg; archives of AllenNLP are accepted whatever their version."""
-    if meta is None or not _is_ours(meta):
+    if meta is None or meta.python_version is None:  # only nlpreg records the version of Python
         return
     theirs, ours = _version(meta.version), _version(VERSION)
     if theirs > ours or theirs[:1] != ours[:1]:
@@ -587,11 +554,6 @@ def _check_provenance(meta: Meta | None, archive: str) -> None:
             f"pip install 'nlpreg=={meta.version}'",
             stacklevel=3,
         )
-
-
-def _is_ours(meta: Meta) -> bool:
-    """Whether nlpreg wrote the metadata: only its files record the Python version."""
-    return meta.python_version is not None
 
 
 def _version(text: str) -> tuple[int, ...]:
