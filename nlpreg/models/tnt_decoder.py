@@ -5,19 +5,22 @@ T words, K tags, V words of the vocabulary, C candidate tags of a word.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 TINY = 1e-12
 
+Array = np.ndarray[Any, Any]
+
 
 def decode(
     sentences: Sequence[Sequence[str]],
-    token_ids: np.ndarray[Any, Any],
-    logits: np.ndarray[Any, Any],
-    mask: np.ndarray[Any, Any],
-    tables: Mapping[str, np.ndarray[Any, Any]],
+    token_ids: Array,
+    logits: Array,
+    mask: Array,
+    tables: Mapping[str, Array],
 ) -> list[list[int]]:
     """The best sequence of tags of each sentence.
 
@@ -45,9 +48,7 @@ def decode(
     return found
 
 
-def _best(
-    emissions: np.ndarray[Any, Any], ids: np.ndarray[Any, Any], tables: Mapping[str, np.ndarray[Any, Any]]
-) -> list[int]:
+def _best(emissions: Array, ids: Array, tables: Mapping[str, Array]) -> list[int]:
     """The best tags of the words of one sentence, by their scores (T, K)."""
     if not len(ids):
         return []
@@ -80,9 +81,9 @@ def guess_unknown(
     guesser: "SuffixGuesser",
     keys: Sequence[tuple[str, bool]],
     ids: Mapping[str, int],
-    word_scores: np.ndarray[Any, Any],
-    priors: np.ndarray[Any, Any],
-) -> np.ndarray[Any, Any]:
+    word_scores: Array,
+    priors: Array,
+) -> Array:
     """The scores of the tags of words that are not in the vocabulary, log P(tag | word) / P(tag).
 
     Args:
@@ -105,21 +106,22 @@ def guess_unknown(
         elif is_first and word_shape(word) == "capitalized":
             # The first word of a sentence is capitalized whatever it is.
             guesses[row] = 0.5 * guesses[row] + 0.5 * in_lower_case[row]
-    scores: np.ndarray[Any, Any] = np.log(guesses + TINY).astype(priors.dtype) - priors
+    scores: Array = np.log(guesses + TINY).astype(priors.dtype) - priors
     return scores
 
 
-def packed_texts(texts: Sequence[str]) -> np.ndarray[Any, Any]:
+def packed_texts(texts: Sequence[str]) -> Array:
     """Texts of any length as an array of bytes."""
     return np.frombuffer(json.dumps(list(texts)).encode(), dtype=np.uint8)
 
 
-def unpacked_texts(array: np.ndarray[Any, Any]) -> list[str]:
+def unpacked_texts(array: Array) -> list[str]:
     """The inverse of `packed_texts`."""
     texts: list[str] = json.loads(array.tobytes())
     return texts
 
 
+@dataclass(frozen=True)
 class SuffixGuesser:
     """The tags of words that were not seen in training, from their last letters and their shape.
 
@@ -137,23 +139,15 @@ class SuffixGuesser:
     letter, and the weight the spread of the tags' frequencies.
     """
 
-    def __init__(
-        self,
-        rows: Mapping[tuple[str, str], int],
-        shares: np.ndarray[Any, Any],
-        of_all: np.ndarray[Any, Any],
-        max_length: int,
-        weight: float,
-    ) -> None:
-        self._rows = rows
-        self._shares = shares
-        self._of_all = of_all
-        self.max_length = max_length
-        self.weight = weight
+    rows: Mapping[tuple[str, str], int]
+    shares: Array
+    of_all: Array
+    max_length: int
+    weight: float
 
     @classmethod
     def from_counts(
-        cls, words: Sequence[str], counts: np.ndarray[Any, Any], max_length: int, rare: int, weight: float
+        cls, words: Sequence[str], counts: Array, max_length: int, rare: int, weight: float
     ) -> "SuffixGuesser":
         """Estimate the distributions.
 
@@ -182,19 +176,19 @@ class SuffixGuesser:
         of_all = counts[kept].sum(0) + 0.1  # a tag that no rare word has is not impossible
         return cls(row_of, shares, of_all / of_all.sum(), max_length, weight)
 
-    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+    def arrays(self) -> dict[str, Array]:
         """The state of the guesser, see `from_arrays`."""
-        keys = [text for key in self._rows for text in key]
+        keys = [text for key in self.rows for text in key]
         return {
             "suffixes": packed_texts(keys),
-            "suffix_shares": self._shares,
-            "suffix_of_all": self._of_all,
+            "suffix_shares": self.shares,
+            "suffix_of_all": self.of_all,
             "suffix_length": np.array(self.max_length),
             "suffix_weight": np.array(self.weight),
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]]) -> "SuffixGuesser":
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> "SuffixGuesser":
         """Restore a guesser from its `arrays`."""
         keys = unpacked_texts(arrays["suffixes"])
         return cls(
@@ -205,14 +199,14 @@ class SuffixGuesser:
             float(arrays["suffix_weight"]),
         )
 
-    def __call__(self, words: Sequence[str]) -> np.ndarray[Any, Any]:
+    def __call__(self, words: Sequence[str]) -> Array:
         """The probability of each tag for each word (len(words), K)."""
-        probabilities = np.tile(self._of_all, (len(words), 1))
+        probabilities = np.tile(self.of_all, (len(words), 1))
         keys = [(word_shape(word), word.lower()) for word in words]
         for length in range(self.max_length + 1):
             rows = np.array(
                 [
-                    self._rows.get((shape, letters[len(letters) - length :]), -1)
+                    self.rows.get((shape, letters[len(letters) - length :]), -1)
                     if length <= len(letters)
                     else -1
                     for shape, letters in keys
@@ -221,7 +215,7 @@ class SuffixGuesser:
             )
             known = rows >= 0
             shorter = probabilities[known]
-            probabilities[known] = (self._shares[rows[known]] + self.weight * shorter) / (1 + self.weight)
+            probabilities[known] = (self.shares[rows[known]] + self.weight * shorter) / (1 + self.weight)
         return probabilities
 
 

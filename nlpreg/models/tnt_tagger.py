@@ -14,7 +14,7 @@ from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models import tagging
 from nlpreg.models.model import Model
-from nlpreg.models.tnt_decoder import TINY, SuffixGuesser, guess_unknown, packed_texts
+from nlpreg.models.tnt_decoder import TINY, Array, SuffixGuesser, guess_unknown, packed_texts
 from nlpreg.nn.operators import is_exporting
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import CategoricalAccuracy
@@ -274,20 +274,20 @@ class TntTagger(tagging.SequenceTagger):
             *(torch.from_numpy(a if a.dtype == np.int64 else a.astype(np.float32)) for a in arrays)
         )
 
-    def _smoothed(self, counts: np.ndarray[Any, Any], guess: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        smoothed: np.ndarray[Any, Any] = (counts + self._guess_count * guess) / (
+    def _smoothed(self, counts: Array, guess: Array) -> Array:
+        smoothed: Array = (counts + self._guess_count * guess) / (
             counts.sum(-1, keepdims=True) + self._guess_count
         )
         return smoothed
 
     def _trigram_probabilities(
         self,
-        before: np.ndarray[Any, Any],
-        tag: np.ndarray[Any, Any],
-        after: np.ndarray[Any, Any],
-        number: np.ndarray[Any, Any],
-        bigrams: np.ndarray[Any, Any],
-    ) -> np.ndarray[Any, Any]:
+        before: Array,
+        tag: Array,
+        after: Array,
+        number: Array,
+        bigrams: Array,
+    ) -> Array:
         """Interpolated log-probabilities, with the weights of deleted interpolation."""
         num_tags, base = self.num_tags, self.num_tags + 1
         singles = bigrams.sum(0)
@@ -295,7 +295,7 @@ class TntTagger(tagging.SequenceTagger):
         of_single = singles / total
         of_bigram = bigrams / bigrams.sum(1, keepdims=True).clip(min=1)
         if num_tags > _MAX_TAGS_FOR_TRIGRAMS:
-            mixed: np.ndarray[Any, Any] = np.log(0.1 * of_single + 0.9 * of_bigram + TINY)[None]
+            mixed: Array = np.log(0.1 * of_single + 0.9 * of_bigram + TINY)[None]
             return mixed
         trigrams = np.zeros((base, base, base))
         np.add.at(trigrams, (before, tag, after), number)
@@ -318,10 +318,10 @@ class TntTagger(tagging.SequenceTagger):
         weights = np.bincount(predictions.argmax(0), weights=counts, minlength=3) / counts.sum()
         probabilities = weights[0] * of_single + weights[1] * of_bigram[None]
         probabilities = probabilities + weights[2] * trigrams / contexts[:, :, None].clip(min=1)
-        logarithms: np.ndarray[Any, Any] = np.log(probabilities + TINY)
+        logarithms: Array = np.log(probabilities + TINY)
         return logarithms
 
-    def decoding_tables(self) -> dict[str, np.ndarray[Any, Any]]:
+    def decoding_tables(self) -> dict[str, Array]:
         """The tables that `tnt_decoder.decode` needs."""
         tables = self.tables()
         assert self._guesser is not None
