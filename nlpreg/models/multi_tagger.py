@@ -223,25 +223,24 @@ class FeaturesTaggingHead(TaggingHead):
             functional.cross_entropy(
                 of_feature.flatten(0, 1), value.flatten(), ignore_index=_IGNORED, reduction="sum"
             )
-            for of_feature, value in zip(torch.split(scores, self._sizes, -1), wanted.unbind(-1), strict=True)
+            for of_feature, value in zip(self._by_feature(scores), wanted.unbind(-1), strict=True)
         ]
         return torch.stack(losses).sum()
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """The softmax over the values of each feature, side by side."""
-        return torch.cat([part.softmax(-1) for part in torch.split(scores, self._sizes, -1)], -1)
+        return torch.cat([part.softmax(-1) for part in self._by_feature(scores)], -1)
 
     def measure(self, probabilities: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
         """Update the accuracies."""
         wanted = self._gold_values(gold)  # (B, T, F + 1)
-        parts = torch.split(probabilities, self._sizes, -1)
-        for accuracy, part, value in zip(
-            self._feature_accuracies.values(), parts, wanted[..., :-1].unbind(-1), strict=True
-        ):
+        values = wanted[..., :-1].unbind(-1)
+        parts = self._by_feature(probabilities)
+        for accuracy, part, value in zip(self._feature_accuracies.values(), parts, values, strict=True):
             accuracy(part, value, mask)
         # Unknown labels are in the last column, which nothing predicted equals.
         is_right = (self._best(probabilities) == wanted[..., :-1]).all(-1) & (wanted[..., -1] == 0)  # (B, T)
-        self._accuracy(functional.one_hot(is_right.long(), 2), torch.ones_like(is_right).long(), mask)
+        _count_right(self._accuracy, is_right, mask)
         return is_right
 
     def labels(self, probabilities: Tensor, mask: Tensor) -> list[list[str]]:
@@ -253,8 +252,7 @@ class FeaturesTaggingHead(TaggingHead):
 
     def confidences(self, probabilities: Tensor) -> Tensor:
         """The probability that all features of a word are as predicted: the product over the features."""
-        parts = torch.split(probabilities, self._sizes, -1)
-        return torch.stack([part.amax(-1) for part in parts], -1).prod(-1)
+        return torch.stack([part.amax(-1) for part in self._by_feature(probabilities)], -1).prod(-1)
 
     def gold_names(self, gold: Tensor, mask: Tensor) -> list[list[str]]:
         """The features of each word (B, T, M), joined as in CoNLL-U."""
@@ -271,9 +269,13 @@ class FeaturesTaggingHead(TaggingHead):
             metrics[f"_{self.name}_{feature}_accuracy"] = accuracy.get_metric(reset)
         return metrics
 
+    def _by_feature(self, numbers: Tensor) -> tuple[Tensor, ...]:
+        """The part of each feature of scores or probabilities (B, T, C)."""
+        return torch.split(numbers, self._sizes, -1)
+
     def _best(self, probabilities: Tensor) -> Tensor:
         """The most probable value of each feature: (B, T, F)."""
-        return torch.stack([part.argmax(-1) for part in torch.split(probabilities, self._sizes, -1)], -1)
+        return torch.stack([part.argmax(-1) for part in self._by_feature(probabilities)], -1)
 
     def _gold_values(self, gold: Tensor) -> Tensor:
         """The value of each feature, 0 for none, from the labels of each word: (B, T, M) -> (B, T, F + 1).
@@ -290,6 +292,11 @@ class FeaturesTaggingHead(TaggingHead):
     def _name_of(self, values: Sequence[int]) -> str:
         pairs = zip(self.values.items(), values, strict=True)
         return "|".join(f"{name}={known[value]}" for (name, known), value in pairs if value) or _NO_VALUE
+
+
+def _count_right(accuracy: CategoricalAccuracy, is_right: Tensor, mask: Tensor) -> None:
+    """Count words that are right (B, T), as a choice of two classes, wrong and right, of which the second is wanted."""
+    accuracy(functional.one_hot(is_right.long(), 2), torch.ones_like(is_right, dtype=torch.long), mask)
 
 
 def _values_by_feature(name: str, namespace: str, vocab: Vocabulary) -> dict[str, list[str]]:
@@ -441,10 +448,7 @@ class MultiTagger(tagging.ProbabilisticTagger):
         for name in with_gold:
             is_right = is_right & self._head(name).measure(probabilities[name].detach(), labels[name], mask)
         if with_gold:
-            # a choice of two classes, right and wrong, of which the first is wanted
-            self._joint_accuracy(
-                functional.one_hot(is_right.long(), 2), torch.ones_like(is_right, dtype=torch.long), mask
-            )
+            _count_right(self._joint_accuracy, is_right, mask)
 
     def gold_labels(self, fields: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
         """The names of the gold labels in a batch, under `gold_` and the name of their head."""
