@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, reduce
 from typing import Any, ClassVar, TypeVar
 
 import numpy
@@ -69,8 +70,6 @@ class Model(Module, Registrable):
 
     forward: Callable[..., dict[str, Any]] = _forward_not_written
 
-    _warned_about_outputs: ClassVar[set[str]] = set()
-
     # Searched once after each call of `train`, because a walk over all modules takes a few percent of a short step.
     _penalized_modules: list[PenalizedActivations] | None = None
 
@@ -101,24 +100,23 @@ class Model(Module, Registrable):
         """
         if self._penalized_modules is None:
             self._penalized_modules = [m for m in self.modules() if isinstance(m, PenalizedActivations)]
-        of_activations = [
+        penalties = [
             module.activation_penalty
             for module in self._penalized_modules
             if module.activation_penalty is not None
         ]
-        if self._regularizer is None:
-            return torch.stack(of_activations).sum() if of_activations else None
-        penalty = self._regularizer(self)
-        if of_activations:
-            penalty = penalty + torch.stack(of_activations).sum()
-        if isinstance(penalty, torch.Tensor):
-            return penalty
-        if penalty == 0.0:  # no parameter matched
-            return torch.zeros((), device=int_to_device(self._get_prediction_device()))
-        raise RuntimeError(
-            f"regularizer: expected a tensor, got the number {penalty!r}, which no gradient flows through; "
-            "return a tensor from each regularizer's __call__"
-        )
+        if self._regularizer is not None:
+            penalty = self._regularizer(self)
+            if not isinstance(penalty, torch.Tensor):
+                if penalty != 0.0:
+                    raise RuntimeError(
+                        f"regularizer: expected a tensor, got the number {penalty!r}, which no gradient flows through; "
+                        "return a tensor from each regularizer's __call__"
+                    )
+                # no parameter matched
+                penalty = torch.zeros((), device=int_to_device(self._get_prediction_device()))
+            penalties.append(penalty)
+        return reduce(torch.add, penalties) if penalties else None
 
     def check_before_training(self) -> None:
         """Hook for checks before the first epoch; does nothing by default. `nlpreg check` calls it if it is a static method.
@@ -172,7 +170,7 @@ class Model(Module, Registrable):
                 continue
             rows = [_rows(row) for row in values] if name in self.per_token_outputs else _rows(values)
             if rows is None or len(rows) != num_instances:
-                self._warn_about_output(name)
+                _warn_about_output(name)
                 continue
             for share, row in zip(shares, rows, strict=True):
                 share[name] = row
@@ -315,14 +313,8 @@ class Model(Module, Registrable):
     ) -> Model:
         """Implementation of `load` for this class; override it for models that are stored differently."""
         folder = os.fspath(serialization_dir)
-        model_params = config["model"]
-        if isinstance(model_params, str):
-            model_params = Params({"type": model_params}, "model.")
-        else:
-            remove_weights_related_keys_from_params(model_params)  # all weights are in the archive
-        model = Model.from_params(
-            params=model_params, vocab=_load_vocabulary(config, folder), serialization_dir=folder
-        )
+        vocab = _load_vocabulary(config, folder)
+        model = Model.from_params(params=_params_of_model(config), vocab=vocab, serialization_dir=folder)
         device = int_to_device(cuda_device)
         model.to(device)
         model.extend_embedder_vocab()
@@ -355,11 +347,7 @@ class Model(Module, Registrable):
             model.extend_embedder_vocab()
             return model
         # Rebuilding the model for the larger vocabulary gives every layer its new size.
-        params = archive.config.duplicate()["model"]
-        if isinstance(params, str):
-            params = Params({"type": params}, "model.")
-        remove_weights_related_keys_from_params(params)
-        larger = Model.from_params(params=params, vocab=model.vocab)
+        larger = Model.from_params(params=_params_of_model(archive.config.duplicate()), vocab=model.vocab)
         larger.extend_embedder_vocab()
         larger.load_smaller_weights(model)
         return larger
@@ -408,15 +396,6 @@ class Model(Module, Registrable):
             )
         return devices.pop() if devices else -1
 
-    @classmethod
-    def _warn_about_output(cls, name: str) -> None:
-        if name not in Model._warned_about_outputs:
-            Model._warned_about_outputs.add(name)
-            logger.warning(
-                "output %r cannot be split by instance (its length is not the batch size) and is left out",
-                name,
-            )
-
 
 Model.register("from_archive", constructor="from_archive")(Model)
 
@@ -428,9 +407,24 @@ def remove_weights_related_keys_from_params(
     remove_keys_from_params(params, list(keys))
 
 
+def _params_of_model(config: Params) -> Params:
+    """The section `model` of a config, for a model whose weights are all in an archive."""
+    choice: Params | str = config["model"]
+    params = Params({"type": choice}, "model.") if isinstance(choice, str) else choice
+    remove_weights_related_keys_from_params(params)
+    return params
+
+
 def remove_pretrained_embedding_params(params: Params) -> None:
     """Delete every `pretrained_file`; the older name of `remove_weights_related_keys_from_params`."""
     remove_keys_from_params(params, ["pretrained_file"])
+
+
+@cache  # each name is reported once
+def _warn_about_output(name: str) -> None:
+    logger.warning(
+        "output %r cannot be split by instance (its length is not the batch size) and is left out", name
+    )
 
 
 def _lengths(mask: torch.Tensor) -> list[int]:

@@ -13,7 +13,11 @@ from nlpreg.common.params import Params
 from nlpreg.data import Instance, Vocabulary
 from nlpreg.data.fields import LabelField, TensorField
 from nlpreg.models import Model
-from nlpreg.models.model import remove_pretrained_embedding_params, remove_weights_related_keys_from_params
+from nlpreg.models.model import (
+    _warn_about_output,
+    remove_pretrained_embedding_params,
+    remove_weights_related_keys_from_params,
+)
 from nlpreg.models.weights import ArchiveError
 from nlpreg.nn.regularizers import RegularizerApplicator
 
@@ -50,7 +54,7 @@ def vocab() -> Vocabulary:
 @pytest.fixture
 def model(vocab: Vocabulary) -> Classifier:
     torch.manual_seed(3)
-    Model._warned_about_outputs.clear()
+    _warn_about_output.cache_clear()
     return Classifier(vocab)
 
 
