@@ -212,7 +212,8 @@ class ConditionalRandomField(torch.nn.Module):
             emissions = emissions * label_weights[emitted]
             moves = moves * label_weights[tags[:, :-1]]
         score = (emissions * weights).sum(dim=1) + (moves * weights[:, 1:]).sum(dim=1)
-        return score + start[tags[:, 0]] + end[last_tags.squeeze(1)]
+        # not end[last_tags]: the compiled backward pass expects its stride to be the length of the first batch
+        return score + start[tags[:, 0]] + end[emitted[:, -1]]
 
     def allows(self, tags: Tensor, mask: Tensor | None = None) -> Tensor:
         """Whether the constraints allow the given tags of each sentence; always true without constraints.
