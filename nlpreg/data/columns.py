@@ -88,20 +88,12 @@ def with_ends(
     before, after = list(start), list(end)
     if not before and not after:
         return values, lengths
-    new_lengths = lengths + (len(before) + len(after))
-    # where the extended rows start and end in the concatenation
-    row_ends = np.cumsum(new_lengths)
-    row_starts = row_ends - new_lengths
-    wider = np.empty(new_lengths.sum(), values.dtype)
-    is_old = np.ones(len(wider), bool)
-    at_ends = [row_starts + i for i in range(len(before))] + [
-        row_ends - len(after) + i for i in range(len(after))
-    ]
-    for positions, value in zip(at_ends, before + after, strict=True):
-        wider[positions] = value
-        is_old[positions] = False
-    wider[is_old] = values
-    return wider, new_lengths
+    ends = np.cumsum(lengths)
+    # row by row, so that the order is right where a row is empty, or one ends and the next begins
+    bounds = np.stack([ends - lengths, ends], axis=1).ravel()
+    positions = np.repeat(bounds, np.tile([len(before), len(after)], len(lengths)))
+    added = np.tile(np.array(before + after, values.dtype), len(lengths))
+    return np.insert(values, positions, added), lengths + (len(before) + len(after))
 
 
 def padding_mask(lengths: IntArray, width: int) -> NDArray[np.bool_]:

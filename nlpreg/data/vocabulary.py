@@ -169,13 +169,11 @@ def _unescape(line: str) -> str:
 
 def _write_lines(path: str, lines: Iterable[str]) -> None:
     with atomic_write(path, "w", newline="\n") as file:
-        lines = iter(lines)
-        first = next(lines, None)
-        if first is not None:
-            # without this, a first token that begins with a byte-order mark would lose it on reading
-            mark = _BYTE_ORDER_MARK if first.startswith(_BYTE_ORDER_MARK) else ""
-            file.write(f"{mark}{first}\n")
-        file.writelines(f"{line}\n" for line in lines)
+        for number, line in enumerate(lines):
+            # without another one, a first token that begins with a byte-order mark would lose it on reading
+            if number == 0 and line.startswith(_BYTE_ORDER_MARK):
+                file.write(_BYTE_ORDER_MARK)
+            file.write(f"{line}\n")
 
 
 # Number of instances in memory while a stream of instances is counted.

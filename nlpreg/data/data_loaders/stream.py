@@ -258,13 +258,11 @@ class BatchStream:
 
     def _collated(self, group: list[Instance], worker: int | None, number: int) -> TensorDict:
         """The tensors of a batch; with workers, a collator's random numbers depend on the position of the batch."""
-        if (
-            self.instances.num_workers == 0 or type(self.collate_fn) is DefaultDataCollator
-        ):  # which draws no random numbers
+        # the default draws no random numbers
+        if self.instances.num_workers == 0 or type(self.collate_fn) is DefaultDataCollator:
             return self.collate_fn(group)
-        with global_generators_from(
-            order_generator(self.data_pass, worker or 0, number, _COLLATING, rank=self.rank)
-        ):
+        generator = order_generator(self.data_pass, worker or 0, number, _COLLATING, rank=self.rank)
+        with global_generators_from(generator):
             return self.collate_fn(group)
 
     def _groups(
@@ -276,9 +274,8 @@ class BatchStream:
             return
         assert self.batch_size is not None  # the loader requires one of the two
         instances = self._indexed(self._drawn(place, worker), worker)
-        for number, group in enumerate(
-            groups_of(instances, self.batch_size, self.drop_last), start=place.batches + 1
-        ):
+        groups = groups_of(instances, self.batch_size, self.drop_last)
+        for number, group in enumerate(groups, start=place.batches + 1):
             _, drawn, read = group[-1]
             yield [instance for instance, _, _ in group], StreamPosition(number, drawn, read)
 

@@ -10,7 +10,7 @@ from nlpreg.common.config import untrusted
 from nlpreg.common.imports import optional
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, ShardingDatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, excerpt
-from nlpreg.data.dataset_readers.text_file_reader import set_token_indexers, text_field_of, words_or_tokens
+from nlpreg.data.dataset_readers.text_file_reader import set_token_indexers, text_field_of
 from nlpreg.data.fields import Field, LabelField, MetadataField, SequenceLabelField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
@@ -114,8 +114,7 @@ class HuggingfaceDatasetsReader(ShardingDatasetReader):
         for name, column in (self._texts or {}).items():
             assert self._tokenizer is not None
             if column in inputs:
-                text = _checked(inputs, column, str)
-                fields[name] = text_field_of(words_or_tokens(self._tokenizer, text))
+                fields[name] = TextField.from_text(_checked(inputs, column, str), self._tokenizer)
         for name, column in self._words.items():
             if column in inputs:
                 fields[name] = text_field_of(_checked(inputs, column, list))

@@ -7,13 +7,8 @@ from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt
-from nlpreg.data.dataset_readers.text_file_reader import (
-    TextFileReader,
-    check_choice,
-    text_field_of,
-    words_or_tokens,
-)
-from nlpreg.data.fields import Field, LabelField
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, check_choice, text_field_of
+from nlpreg.data.fields import Field, LabelField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
@@ -136,9 +131,8 @@ class StanfordSentimentTreeBankDatasetReader(TextFileReader):
             )
             text = text_field_of(tokens)
         else:
-            text = text_field_of(
-                words_or_tokens(self._tokenizer, tokens if isinstance(tokens, str) else " ".join(tokens))
-            )
+            phrase = tokens if isinstance(tokens, str) else " ".join(tokens)
+            text = TextField.from_text(phrase, self._tokenizer)
         fields: dict[str, Field[Any]] = {"tokens": text}
         if sentiment is not None:
             label = LABELS[self._granularity][int(sentiment)]

@@ -102,10 +102,9 @@ class Field(Generic[DataArray]):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(
-            _plain(getattr(self, name, None)) == _plain(getattr(other, name, None))
-            for name in _attributes(self)
-        )
+        slots = [name for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())]
+        names = [*slots, *getattr(self, "__dict__", ())]
+        return all(_plain(getattr(self, name, None)) == _plain(getattr(other, name, None)) for name in names)
 
     __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
 
@@ -139,12 +138,6 @@ class Field(Generic[DataArray]):
         """`as_tensor` of each field, merged by `batch_tensors` of the first."""
         lengths = dict(padding_lengths)
         return fields[0].batch_tensors([field.as_tensor(lengths) for field in fields])
-
-
-def _attributes(field: Field[Any]) -> list[str]:
-    """The names of all attributes of a field, whether it has `__slots__`, a `__dict__` or both."""
-    slots = [name for cls in type(field).__mro__ for name in getattr(cls, "__slots__", ())]
-    return [*slots, *getattr(field, "__dict__", ())]
 
 
 def _plain(value: Any) -> Any:

@@ -63,13 +63,11 @@ class TensorField(Field[torch.Tensor]):
 
     def human_readable_repr(self) -> Any:
         """Shape, standard deviation, mean and type of the elements."""
-        elements = self.tensor.double()
-        spread = elements.std(unbiased=False) if elements.numel() else elements.new_zeros(())
-        mean = elements.mean() if elements.numel() else elements.new_zeros(())
+        elements = self.tensor.double() if self.tensor.numel() else torch.zeros(1)
         return {
             "shape": list(self.tensor.shape),
-            "element_std": spread.item(),
-            "element_mean": mean.item(),
+            "element_std": elements.std(unbiased=False).item(),
+            "element_mean": elements.mean().item(),
             "type": str(self.tensor.dtype).replace("torch.", ""),
         }
 

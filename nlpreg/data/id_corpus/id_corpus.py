@@ -92,10 +92,6 @@ class CorpusMeta:
     counts_digest: str
     format: int = FORMAT
 
-    def to_json(self) -> str:
-        """As JSON."""
-        return json.dumps(asdict(self))
-
 
 class IdCorpus:
     """Texts as numbers of distinct words, which are numbered in the order of their first appearance.
@@ -239,7 +235,7 @@ def write_numbered(
     digest = _digest_of_files(target, _ENDS_FILE, _IDS_FILE, _WORDS_FILE)
     counts_digest = _digest_of_files(target, _COUNTS_FILE)
     meta = CorpusMeta(dtype.str, num_words, num_texts, len(numbers), digest, counts_digest)
-    _write(target / _META_FILE, meta.to_json().encode("ascii"))
+    _write(target / _META_FILE, json.dumps(asdict(meta)).encode("ascii"))
     return meta
 
 

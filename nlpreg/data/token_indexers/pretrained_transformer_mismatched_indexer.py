@@ -86,6 +86,5 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
         tensors = self._matched_indexer.as_padded_tensor_dict(flat, padding_lengths)
         kept = tokens["offsets"][: padding_lengths["offsets"]]
         offsets = np.zeros((padding_lengths["offsets"], 2), np.int64)
-        if kept:
-            offsets[: len(kept)] = kept
+        offsets[: len(kept)] = np.reshape(kept, (-1, 2))
         return {**tensors, "offsets": torch.from_numpy(offsets)}

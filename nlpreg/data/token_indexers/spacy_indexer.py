@@ -40,15 +40,14 @@ class SpacyTokenIndexer(TokenIndexer):
 
     def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """A vector for each token, under "tokens"."""
-        vectors: list[Any] = []
-        for token in tokens:
+        spacy_tokens: list[Any] = tokens
+        for token in spacy_tokens:
             if isinstance(token, Token) or not hasattr(token, "vector"):
                 raise ValueError(
                     f"spacy indexer: expected spaCy tokens, got {token!r} ({type(token).__name__}); set keep_spacy_tokens "
                     "of the spaCy tokenizer"
                 )
-            vectors.append(token.vector)
-        return {"tokens": vectors}
+        return {"tokens": [token.vector for token in spacy_tokens]}
 
     def get_empty_token_list(self) -> IndexedTokenList:
         """No vectors."""

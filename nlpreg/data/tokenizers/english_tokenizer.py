@@ -9,7 +9,7 @@ from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 
 def _words(text: str) -> list[str]:
-    """The words of a list, as alternatives of a regular expression."""
+    """The words of a list that is written as one text."""
     return text.split()
 
 

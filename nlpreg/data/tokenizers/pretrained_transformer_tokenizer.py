@@ -208,18 +208,6 @@ class PretrainedTransformerTokenizer(Tokenizer):
             *_copies(self.sequence_pair_end_tokens),
         ]
 
-    def num_special_tokens_for_sequence(self) -> int:
-        """The number of special tokens added to one sequence."""
-        return len(self.single_sequence_start_tokens) + len(self.single_sequence_end_tokens)
-
-    def num_special_tokens_for_pair(self) -> int:
-        """The number of special tokens added to two sequences."""
-        return (
-            len(self.sequence_pair_start_tokens)
-            + len(self.sequence_pair_mid_tokens)
-            + len(self.sequence_pair_end_tokens)
-        )
-
     def intra_word_tokenize(self, string_tokens: list[str]) -> tuple[list[Token], Offsets]:
         """The pieces of a text that is already split into words, each tokenized separately.
 
@@ -287,9 +275,9 @@ class PretrainedTransformerTokenizer(Tokenizer):
 
 def _copies(tokens: Iterable[Token], type_id: int | None = None) -> list[Token]:
     """Copies of tokens, with another segment id if one is given."""
-    if type_id is None:
-        return [dataclasses.replace(token) for token in tokens]
-    return [dataclasses.replace(token, type_id=type_id) for token in tokens]
+    return [
+        dataclasses.replace(token, type_id=token.type_id if type_id is None else type_id) for token in tokens
+    ]
 
 
 def _shifted(offsets: Offsets, by: int) -> Offsets:

@@ -100,8 +100,8 @@ class Tokenizer(Registrable):
 
     def num_special_tokens_for_sequence(self) -> int:
         """The number of tokens that `add_special_tokens` adds to one sequence."""
-        return 0
+        return len(self.add_special_tokens([]))
 
     def num_special_tokens_for_pair(self) -> int:
         """The number of tokens that `add_special_tokens` adds to two sequences."""
-        return 0
+        return len(self.add_special_tokens([], []))
