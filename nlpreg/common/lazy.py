@@ -94,10 +94,8 @@ class Lazy(Generic[T]):
         Raises:
             ConfigurationError: the section of the config is wrong.
         """
-        arguments = {
-            **self._constructor_extras,
-            **kwargs,
-        }  # arguments passed now take precedence over those known before
+        # arguments passed now take precedence over those known before
+        arguments = {**self._constructor_extras, **kwargs}
         if isinstance(self._constructor, type):
             build = cast("Any", self._constructor).from_params
             origin = self._params.origin

@@ -176,7 +176,9 @@ def prepare_global_logging(
         console_level: lowest level shown on the console; with DEBUG, chatty loggers are shown too. The general level
             unless given.
     """
-    level = _level_from_environment()
+    level = _as_level(
+        "DEBUG" if os.environ.get("NLPREG_DEBUG") else os.environ.get("NLPREG_LOG_LEVEL", "INFO")
+    )
     shown = level if console_level is None else _as_level(console_level)
 
     name = "out.log" if world_size == 1 else f"out_worker{rank}.log"
@@ -220,12 +222,6 @@ def release_global_logging() -> None:
     _installed.clear()
     if sys.excepthook is _log_uncaught:
         sys.excepthook = sys.__excepthook__
-
-
-def _level_from_environment() -> int:
-    if os.environ.get("NLPREG_DEBUG"):
-        return logging.DEBUG
-    return _as_level(os.environ.get("NLPREG_LOG_LEVEL", "INFO"))
 
 
 def _as_level(level: int | str) -> int:

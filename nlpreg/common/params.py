@@ -306,9 +306,8 @@ def _none_strings_replaced(value: Any) -> Any:
     """Replace "None" by `None` in place, so that the caller's dict changes too."""
     if isinstance(value, dict):
         for key, item in value.items():
-            value[key] = _none_strings_replaced(
-                item
-            )  # no key is added, so changing values while iterating is safe
+            # no key is added, so changing values while iterating is safe
+            value[key] = _none_strings_replaced(item)
     elif isinstance(value, list):
         value[:] = [_none_strings_replaced(item) for item in value]
     elif isinstance(value, str) and value == "None":

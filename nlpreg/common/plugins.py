@@ -108,7 +108,9 @@ def load_plugins() -> list[Plugin]:
     Returns:
         All plugins, each with the classes that it registered or the reason why it failed.
     """
-    _append_working_folder()
+    # spawned worker processes must be able to import modules in the working folder
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     plugins = []
     # a generator: the working folder stays on `sys.path` while the plugins of its file are imported
     for plugin in _discovered():
@@ -155,13 +157,6 @@ def import_plugins() -> None:
     """Fill the registries with built-in classes, then with those of plugins."""
     import_builtin_parts()
     load_plugins()
-
-
-def _append_working_folder() -> None:
-    """Spawned worker processes must be able to import modules in the working folder."""
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.append(folder)
 
 
 def _registered_by(module: str) -> list[tuple[str, str]]:

@@ -128,9 +128,8 @@ def _resolved(annotation: Any, function: Any) -> Any:
         return typing.get_type_hints(
             holder, globalns=getattr(function, "__globals__", {}), include_extras=True
         ).get("it", annotation)
-    except (
-        Exception
-    ):  # third-party annotations may raise anything; it matters only to a config that uses the parameter
+    # third-party annotations may raise anything; it matters only to a config that uses the parameter
+    except Exception:
         return annotation
 
 

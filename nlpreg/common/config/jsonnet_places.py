@@ -212,7 +212,7 @@ class ObjectParser:
                 parts.append(self._expression(scope))
             return Expression(parts=parts)
         if self._accept("function"):
-            self._skip_balanced("(", ")")
+            self._skip_balanced("(")
             self._expression(scope)
             return Expression()
         if self._accept("error"):
@@ -230,7 +230,7 @@ class ObjectParser:
         name = self._take().text
         is_function = self._next.text == "("
         if is_function:
-            self._skip_balanced("(", ")")
+            self._skip_balanced("(")
         self._take("=")
         value = self._expression(scope)
         scope[name] = Expression() if is_function else value
@@ -254,7 +254,7 @@ class ObjectParser:
                 expression = self._with_field(expression, self._take().text)
             elif self._next.text == "[" and self._next.kind == "operator":
                 following = self._tokens[self._at + 1]
-                self._skip_balanced("[", "]")
+                self._skip_balanced("[")
                 if following.kind in ("string", "number"):
                     expression = self._with_field(expression, following.value)
                 else:
@@ -310,7 +310,7 @@ class ObjectParser:
                 self._at += 2
             self._expression(scope)
             if self._accept("for"):
-                self._skip_to_end(")")
+                self._skip_to_end()
                 return
             self._accept(",", "tailstrict")
 
@@ -321,7 +321,7 @@ class ObjectParser:
             value = self._expression(scope)
             result.keys.append(Key(str(len(result.keys)), line, value, start=start, end=self._end))
             if self._accept("for"):
-                self._skip_to_end("]")
+                self._skip_to_end()
                 return Expression()
             self._accept(",")
         result.end = self._end
@@ -338,7 +338,7 @@ class ObjectParser:
                 if self._accept(":"):
                     self._expression(scope)
             elif self._accept("for"):
-                self._skip_to_end("}")
+                self._skip_to_end()
                 return Expression()
             else:
                 self._member(result, scope)
@@ -357,7 +357,7 @@ class ObjectParser:
             if token.kind not in ("name", "string"):
                 raise UnreadableJsonnet(f"line {token.line}: {token.text!r}")
         if self._next.text == "(":
-            self._skip_balanced("(", ")")
+            self._skip_balanced("(")
         self._accept("+")
         if not self._accept(":", "::", ":::"):
             raise UnreadableJsonnet(f"line {self._next.line}: {self._next.text!r}")
@@ -374,25 +374,22 @@ class ObjectParser:
     def _conditional_name(self) -> str | None:
         """Skip a computed key; return its name if it has the form `[if condition then "name"]`."""
         first = self._at
-        self._skip_balanced("[", "]")
+        self._skip_balanced("[")
         inside = self._tokens[first + 1 : self._at - 1]
         named = [b for a, b in itertools.pairwise(inside) if a.text == "then" and b.kind == "string"]
         return named[0].value if len(named) == 1 and named[0] is inside[-1] else None
 
-    def _skip_balanced(self, opening: str, closing: str) -> None:
+    def _skip_balanced(self, opening: str) -> None:
         self._take(opening)
-        self._skip_to_end(closing)
+        self._skip_to_end()
 
-    def _skip_to_end(self, closing: str) -> None:
+    def _skip_to_end(self) -> None:
         """Skip up to and including the bracket that closes the last consumed one."""
-        depth = 0
-        while True:
+        depth = 1
+        while depth:
             token = self._take()
-            if token.kind != "operator":
-                continue
-            if depth == 0 and token.text == closing:
-                return
-            depth += (token.text in "([{") - (token.text in ")]}")
+            if token.kind == "operator":
+                depth += (token.text in "([{") - (token.text in ")]}")
 
 
 def _keys(targets: Sequence[tuple[JsonnetSource, Expression]], name: str) -> list[tuple[JsonnetSource, Key]]:

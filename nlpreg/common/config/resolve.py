@@ -196,11 +196,8 @@ class Resolver:
             return
         try:
             node.cls.check_arguments(**{name: values[name] for name in wanted if name in values})
-        except (
-            ConfigurationError,
-            ValueError,
-            TypeError,
-        ) as error:  # without annotations, a value of any type may occur
+        # without annotations, a value of any type may occur
+        except (ConfigurationError, ValueError, TypeError) as error:
             self.problems.append(refusal(node.path, wanted, error))
 
     def foreign(self, cls: Any, config: dict[str, Any], path: str, name: str) -> nodes.Call:

@@ -218,10 +218,9 @@ class SchemaWriter:
         schema: Schema = {} if is_foreign else self.annotation(argument.annotation)
         if not is_foreign:
             members = kinds.members_of(kinds.kind_of(argument.annotation))
+            # a plugin's own code may add missing arguments
             if any(isinstance(member, kinds.Later) for member in members) and not is_built_in(owner):
-                schema = _any_of(
-                    schema, {"type": "object"}
-                )  # the plugin's own code may add missing arguments
+                schema = _any_of(schema, {"type": "object"})
             if any(_is_module(member.annotation) for member in members):
                 schema = _any_of(schema, *(self._special(key) for key in SPECIAL_SECTIONS))
         if argument.default is None:
