@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.commands.options import add_allow_remote_option, check_archive
+from nlpreg.commands.options import add_allow_remote_option, add_cuda_device_option, check_archive
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, check_at_least
 
@@ -50,9 +50,7 @@ class Compare(Subcommand):
         parser.add_argument(
             "--differences", metavar="FILE", help="write all texts that only one of the two gets right"
         )
-        parser.add_argument(
-            "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
-        )
+        add_cuda_device_option(parser)
         add_allow_remote_option(parser)
         parser.set_defaults(func=compare_from_args)
 

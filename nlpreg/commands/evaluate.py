@@ -119,19 +119,9 @@ def _add_detail_options(subparser: argparse.ArgumentParser) -> None:
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     """Run the command with parsed arguments and print the metrics."""
     metrics = evaluate_from_archive(
-        archive_file=args.archive_file,
-        input_file=args.input_file,
         metrics_output_file=args.output_file,
-        predictions_output_file=args.predictions_output_file,
-        batch_size=args.batch_size,
         cmd_overrides=args.overrides,
-        cuda_device=args.cuda_device,
-        embedding_sources_mapping=args.embedding_sources_mapping,
-        extend_vocab=args.extend_vocab,
-        weights_file=args.weights_file,
-        file_friendly_logging=args.file_friendly_logging,
-        batch_weight_key=args.batch_weight_key,
-        auto_names=args.auto_names,
+        **options.arguments_for(evaluate_from_archive, args),
     )
     print(metrics_block("metrics", {"": metrics}))
     if args.details or args.errors:
@@ -141,8 +131,7 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
 
 def _print_details(args: argparse.Namespace) -> None:
     """Print the details of each input and write its errors, as requested by options."""
-    from nlpreg.commands.report.analysis import analyse_labels
-    from nlpreg.commands.report.details import detail_lines, errors_in_conllu
+    from nlpreg.commands.report.analysis import analyse_labels, detail_lines, errors_in_conllu
     from nlpreg.common.files import atomic_write
     from nlpreg.models.archival import load_archive
 

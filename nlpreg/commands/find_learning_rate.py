@@ -14,6 +14,8 @@ from nlpreg.commands.options import (
     add_config_argument,
     add_file_friendly_option,
     add_overrides_option,
+    add_serialization_dir_option,
+    arguments_for,
     check_file,
 )
 from nlpreg.commands.subcommand import Subcommand
@@ -43,13 +45,7 @@ class FindLearningRate(Subcommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command."""
         add_config_argument(parser)
-        parser.add_argument(
-            "-s",
-            "--serialization-dir",
-            required=True,
-            metavar="DIR",
-            help="folder for the plot and the figures",
-        )
+        add_serialization_dir_option(parser, "folder for the plot and the figures")
         add_overrides_option(parser)
         parser.add_argument("--start-lr", type=float, default=1e-5, metavar="LR", help="first learning rate")
         parser.add_argument("--end-lr", type=float, default=10.0, metavar="LR", help="last learning rate")
@@ -87,16 +83,8 @@ def find_learning_rate_from_args(args: argparse.Namespace) -> None:
     checked = check_config_file(args.param_path, args.overrides)
     raise_problems(checked, args.param_path)
     assert checked.config is not None
-    find_learning_rate_model(
-        Params(checked.config),
-        args.serialization_dir,
-        start_lr=args.start_lr,
-        end_lr=args.end_lr,
-        num_batches=args.num_batches,
-        linear_steps=args.linear,
-        stopping_factor=args.stopping_factor,
-        force=args.force,
-    )
+    given = arguments_for(find_learning_rate_model, args)
+    find_learning_rate_model(Params(checked.config), linear_steps=args.linear, **given)
 
 
 def find_learning_rate_model(

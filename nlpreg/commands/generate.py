@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nlpreg.commands.options import (
     add_archive_options,
     add_overrides_option,
+    arguments_for,
     check_archive,
     check_file,
     check_output_file,
@@ -144,8 +145,8 @@ def options_from_args(args: argparse.Namespace) -> "GenerationOptions":
     """Convert parsed arguments to options of decoding; options that were not given have their defaults."""
     from nlpreg.models.generation import GenerationOptions
 
-    names = [option.name for option in dataclasses.fields(GenerationOptions)]
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    taken = arguments_for(GenerationOptions, args)
+    given = {name: value for name, value in taken.items() if value is not None}
     return GenerationOptions(**{**given, "temperature": 0.0} if args.greedy else given)
 
 

@@ -2,9 +2,11 @@
 
 import argparse
 import contextlib
+import inspect
 import json
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 from nlpreg.commands.shipped import config_path, shipped_configs
@@ -24,6 +26,18 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
     add_allow_remote_option(parser)
 
 
+def add_serialization_dir_option(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add the required option `-s/--serialization-dir`."""
+    parser.add_argument("-s", "--serialization-dir", required=True, metavar="DIR", help=help)
+
+
+def add_cuda_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--cuda-device`."""
+    parser.add_argument(
+        "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
+    )
+
+
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
     """Add the argument ARCHIVE and the options for loading it."""
     parser.add_argument(
@@ -32,9 +46,7 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights-file", metavar="FILE", help="weights to use instead of those in the archive"
     )
-    parser.add_argument(
-        "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
-    )
+    add_cuda_device_option(parser)
     add_allow_remote_option(parser)
 
 
@@ -179,6 +191,12 @@ def _jsonnet_message(name: str, text: str) -> str:
     if "undefined external variable" in message.lower():
         message += ". The config asks for this environment variable by std.extVar: set it first, as in NAME=value nlpreg ..."
     return message if name in message else f"{name}: {message}"
+
+
+def arguments_for(function: Callable[..., Any], args: argparse.Namespace) -> dict[str, Any]:
+    """The parsed arguments that a function takes, by the names of its parameters."""
+    names = inspect.signature(function).parameters
+    return {name: value for name, value in vars(args).items() if name in names}
 
 
 def check_file(path: str, what: str) -> None:

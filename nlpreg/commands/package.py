@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics, usage
-from nlpreg.commands.options import check_archive
+from nlpreg.commands.options import arguments_for, check_archive
 from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
@@ -67,17 +67,7 @@ class Package(Subcommand):
 
 def package_from_args(args: argparse.Namespace) -> None:
     """Write the wheel, and print its path."""
-    print(
-        package_model(
-            args.archive_file,
-            args.name,
-            args.version,
-            args.output_dir,
-            args.license,
-            args.description,
-            args.requires,
-        )
-    )
+    print(package_model(args.archive_file, **arguments_for(package_model, args)))
 
 
 def package_model(

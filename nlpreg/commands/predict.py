@@ -10,8 +10,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from nlpreg.predictors.predictor import Predictor
 
 logger = logging.getLogger(__name__)
+
+Line: TypeAlias = "tuple[int, str | ConfigurationError]"
+"""The number of a line and its text, or the error that says why it cannot be read."""
 
 _DEFAULT_BATCH_SIZE = 32
 _BATCHES_TO_SORT = 16
@@ -221,24 +224,16 @@ def predict_from_args(args: argparse.Namespace) -> None:
         _ask_for_confidences(archive, args.threshold)
     predictor = _predictor_from_args(archive, args)
     _check_column(args.column)
-    column = args.column or getattr(reader_of(predictor), "tag_column", "upos")
-    manager = PredictManager(
-        predictor,
-        args.input_file,
-        args.output_file,
-        args.batch_size,
-        not args.silent and not args.output_file,
-        args.use_dataset_reader,
-        args.multitask_head,
-        input_format=args.input_format,
-        output_format=args.output_format,
-        all_outputs=args.all_outputs,
-        skip_bad_lines=args.skip_bad_lines,
-        splitter=_splitter(args.splitter, predictor) if args.input_format == "text" else None,
-        column=column,
-        show_progress=not args.silent,
-    )
-    manager.run()
+    given = {
+        **options.arguments_for(PredictManager, args),
+        "predictor": predictor,
+        "column": args.column or getattr(reader_of(predictor), "tag_column", "upos"),
+        "splitter": _splitter(args.splitter, predictor) if args.input_format == "text" else None,
+        "print_to_console": not args.silent and not args.output_file,
+        "has_dataset_reader": args.use_dataset_reader,
+        "show_progress": not args.silent,
+    }
+    PredictManager(**given).run()
 
 
 def _ask_for_confidences(archive: Archive, threshold: float | None) -> None:
@@ -344,7 +339,7 @@ class Item:
     place: str
     source: JsonDict | Instance | Exception | None
     text: str = ""
-    answer: JsonDict | Exception | None = field(default=None)
+    answer: JsonDict | Exception | None = None
 
 
 class PredictManager:
@@ -475,7 +470,7 @@ class PredictManager:
         with Tqdm.tqdm(desc="predicting", total=total, unit=unit) as bar:
             yield bar.update
 
-    def _items(self, lines: Iterable[tuple[int, str | ConfigurationError]]) -> Iterator[Item]:
+    def _items(self, lines: Iterable[Line]) -> Iterator[Item]:
         """The inputs in some lines."""
         if self._input_format == "conllu":
             yield from self._sentences(lines)
@@ -493,7 +488,7 @@ class PredictManager:
                 for sentence in self._splitter.split_sentences(line):
                     yield Item(place, {"sentence": sentence}, sentence)
 
-    def _sentences(self, lines: Iterable[tuple[int, str | ConfigurationError]]) -> Iterator[Item]:
+    def _sentences(self, lines: Iterable[Line]) -> Iterator[Item]:
         """The sentences of whole blocks in the CoNLL-U format."""
         from nlpreg.data.dataset_readers.conllu import conllu_words
         from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
@@ -544,10 +539,15 @@ class PredictManager:
         waiting = [item for item in items if item.answer is None and item.source is not None]
         if self._reader is None:  # sorted: the longer the line, the longer the text
             waiting.sort(key=lambda item: len(item.text))
+        predict_batch: Any = (
+            self._predictor.predict_batch_json
+            if self._reader is None
+            else self._predictor.predict_batch_instance
+        )
         for batch in lazy_groups_of(waiting, self._batch_size):
             if len(batch) > 1:
                 try:
-                    answers = self._predict_batch([item.source for item in batch])
+                    answers = predict_batch([item.source for item in batch])
                 except Exception as error:  # predicting each alone shows which one fails
                     if not self._skip_bad_lines and not isinstance(error, ConfigurationError):
                         raise
@@ -558,18 +558,12 @@ class PredictManager:
             for item in batch:
                 self._predict_one(item)
 
-    def _predict_batch(self, sources: list[Any]) -> Sequence[JsonDict]:
-        if self._reader is not None:
-            return self._predictor.predict_batch_instance(sources)
-        return self._predictor.predict_batch_json(sources)
-
     def _predict_one(self, item: Item) -> None:
-        source: Any = item.source
+        predict: Any = (
+            self._predictor.predict_json if self._reader is None else self._predictor.predict_instance
+        )
         try:
-            if self._reader is not None:
-                item.answer = self._predictor.predict_instance(source)
-            else:
-                item.answer = self._predictor.predict_json(source)
+            item.answer = predict(item.source)
         except ConfigurationError as error:
             item.answer = ConfigurationError(f"{item.place}: {error}")
         except Exception as error:
@@ -662,9 +656,7 @@ def input_lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
                 yield number, line
 
 
-def _line_groups(
-    input_file: str, name: str, most: int
-) -> Iterator[list[tuple[int, str | ConfigurationError]]]:
+def _line_groups(input_file: str, name: str, most: int) -> Iterator[list[Line]]:
     """The lines of a file or of standard input, numbered from 1, in groups.
 
     Of standard input a group has the lines that are there already, so that a program that waits for each answer gets it.
@@ -675,7 +667,7 @@ def _line_groups(
         most: lines in a group.
 
     Returns:
-        (number, line with its end); a line that is not UTF-8 is replaced by the error that says so.
+        The lines with their ends.
     """
     number = 0
     for group in _raw_groups(input_file, most):
@@ -722,11 +714,9 @@ def _raw_groups(input_file: str, most: int) -> Iterator[Sequence[bytes | str]]:
         yield [rest]
 
 
-def _whole_blocks(
-    groups: Iterable[list[tuple[int, str | ConfigurationError]]],
-) -> Iterator[list[tuple[int, str | ConfigurationError]]]:
+def _whole_blocks(groups: Iterable[list[Line]]) -> Iterator[list[Line]]:
     """The same lines in groups that end with a blank line, or with the input."""
-    kept: list[tuple[int, str | ConfigurationError]] = []
+    kept: list[Line] = []
     for group in groups:
         kept.extend(group)
         end = next((at for at in range(len(kept), 0, -1) if _is_blank(kept[at - 1][1])), 0)
@@ -741,9 +731,7 @@ def _is_blank(line: str | ConfigurationError) -> bool:
     return isinstance(line, str) and not line.strip()
 
 
-def _blocks(
-    lines: Iterable[tuple[int, str | ConfigurationError]],
-) -> Iterator[tuple[int, str | ConfigurationError]]:
+def _blocks(lines: Iterable[Line]) -> Iterator[Line]:
     """(number of the first line, text) of what stands between blank lines; the error, for a block with a bad line."""
     first, block = 0, list[str | ConfigurationError]()
     for number, line in [*lines, (0, "")]:

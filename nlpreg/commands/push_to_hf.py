@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import ClassVar
 
 from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics, usage
-from nlpreg.commands.options import check_archive, check_file
+from nlpreg.commands.options import arguments_for, check_archive, check_file
 from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
@@ -72,16 +72,7 @@ class PushToHf(Subcommand):
 
 def push_to_hf_from_args(args: argparse.Namespace) -> None:
     """Publish the model, and print the URL of its repository."""
-    url = push_to_hf(
-        args.repo_name,
-        args.serialization_dir,
-        args.archive_path,
-        args.organization,
-        args.commit_message,
-        args.local_repo_path,
-        args.license,
-    )
-    print(url)
+    print(push_to_hf(**arguments_for(push_to_hf, args)))
 
 
 def push_to_hf(

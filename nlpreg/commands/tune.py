@@ -34,13 +34,7 @@ class Tune(Subcommand):
         parser.add_argument(
             "space", metavar="SPACE", help="what to search, Jsonnet: dotted key -> its values"
         )
-        parser.add_argument(
-            "-s",
-            "--serialization-dir",
-            required=True,
-            metavar="DIR",
-            help="folder for the trials and their table",
-        )
+        options.add_serialization_dir_option(parser, "folder for the trials and their table")
         parser.add_argument(
             "-n",
             "--trials",

@@ -1,9 +1,21 @@
+import inspect
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nlpreg.commands.options import parse_json_option, read_config
+from nlpreg.commands.command_line import parse_args
+from nlpreg.commands.evaluate import evaluate_from_archive
+from nlpreg.commands.export.exporting import export_archive
+from nlpreg.commands.find_learning_rate import find_learning_rate_model
+from nlpreg.commands.options import arguments_for, parse_json_option, read_config
+from nlpreg.commands.package import package_model
+from nlpreg.commands.predict import PredictManager
+from nlpreg.commands.push_to_hf import push_to_hf
+from nlpreg.commands.train import train_model_from_file
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.models.generation import GenerationOptions
 
 
 def test_a_config_with_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +53,33 @@ def test_json_options() -> None:
     for text in ("{", "[1]", "3"):
         with pytest.raises(ConfigurationError, match="--x"):
             parse_json_option("--x", text)
+
+
+@pytest.mark.parametrize(
+    ("words", "function", "passed_otherwise"),
+    [
+        (
+            ["train", "c", "-s", "d"],
+            train_model_from_file,
+            {"parameter_filename", "return_model", "callbacks"},
+        ),
+        (["evaluate", "a", "d"], evaluate_from_archive, {"metrics_output_file", "cmd_overrides"}),
+        (
+            ["predict", "a", "i"],
+            PredictManager,
+            {"print_to_console", "has_dataset_reader", "show_progress"},
+        ),
+        (["generate", "a"], GenerationOptions, set()),
+        (["find-lr", "c", "-s", "d"], find_learning_rate_model, {"params", "linear_steps"}),
+        (["export", "a", "--to", "onnx", "-o", "d"], export_archive, set()),
+        (["package", "a", "-n", "x"], package_model, {"archive"}),
+        (["push-to-hf", "-n", "x", "-a", "a"], push_to_hf, set()),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_commands_pass_on_all_their_options(
+    words: list[str], function: Callable[..., Any], passed_otherwise: set[str]
+) -> None:
+    given = arguments_for(function, parse_args("nlpreg", words)[1])
+    assert given.keys() | passed_otherwise == inspect.signature(function).parameters.keys()
+    assert not given.keys() & passed_otherwise

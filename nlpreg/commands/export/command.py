@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from nlpreg.commands.options import add_archive_options, add_no_cache_option, check_archive
+from nlpreg.commands.options import add_archive_options, add_no_cache_option, arguments_for, check_archive
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
@@ -49,14 +49,7 @@ class Export(Subcommand):
 def _run(args: argparse.Namespace) -> None:
     from nlpreg.commands.export.exporting import export_archive
 
-    report = export_archive(
-        args.archive_file,
-        args.to,
-        args.output_dir,
-        args.data,
-        weights_file=args.weights_file,
-        allow_remote=args.allow_remote,
-    )
+    report = export_archive(**arguments_for(export_archive, args))
     for name, difference in report["largest_differences"].items():
         print(f"{name}: equal to the model's, the largest difference {difference:.1e}")
     print(f"sizes compared: {', '.join(' x '.join(map(str, size)) for size in report['sizes'])}")

@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from nlpreg.commands.options import check_output_file
+from nlpreg.commands.options import add_cuda_device_option, check_output_file
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, check_at_least
 
@@ -51,9 +51,7 @@ class Report(Subcommand):
             metavar="N",
             help=f"analyse the first N instances (default {_DEFAULT_NUM_INSTANCES}); 0 for no analysis",
         )
-        parser.add_argument(
-            "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
-        )
+        add_cuda_device_option(parser)
         parser.set_defaults(func=report_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:

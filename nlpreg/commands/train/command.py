@@ -27,13 +27,7 @@ class Train(Subcommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command."""
         options.add_config_argument(parser)
-        parser.add_argument(
-            "-s",
-            "--serialization-dir",
-            required=True,
-            metavar="DIR",
-            help="folder for everything the run writes",
-        )
+        options.add_serialization_dir_option(parser, "folder for everything the run writes")
         parser.add_argument(
             "-r", "--recover", action="store_true", help="resume the run in DIR from its last checkpoint"
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems, report
 from nlpreg.commands.console import prepare_run_logging
+from nlpreg.commands.options import arguments_for
 from nlpreg.commands.train import distributed
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.process import (
@@ -37,24 +38,9 @@ logger = logging.getLogger(__name__)
 
 def train_model_from_args(args: argparse.Namespace) -> None:
     """Train with the arguments of the command line."""
-    # the options that a caller of this function may leave out have defaults here
-    names = (
-        "recover",
-        "force",
-        "node_rank",
-        "include_package",
-        "dry_run",
-        "file_friendly_logging",
-        "detect_anomaly",
-    )
-    train_model_from_file(
-        args.param_path,
-        args.serialization_dir,
-        args.overrides,
-        return_model=False,
-        callbacks=[callback_of(text) for text in getattr(args, "callback", ())],
-        **{name: getattr(args, name) for name in names if hasattr(args, name)},
-    )
+    callbacks = [callback_of(text) for text in getattr(args, "callback", ())]
+    given = arguments_for(train_model_from_file, args)
+    train_model_from_file(args.param_path, return_model=False, callbacks=callbacks, **given)
 
 
 def train_model_from_file(

@@ -1,8 +1,7 @@
 import pytest
 
 from nlpreg.commands.command_line import exit_status
-from nlpreg.commands.report.analysis import Analysis, Example
-from nlpreg.commands.report.details import detail_lines, errors_in_conllu
+from nlpreg.commands.report.analysis import Analysis, Example, detail_lines, errors_in_conllu
 
 EXAMPLES = [
     Example(["the", "dog", "Barks"], ["D", "N", "V"], ["D", "N", "N"], [0.9, 0.8, 0.6]),
