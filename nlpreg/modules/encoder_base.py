@@ -53,7 +53,7 @@ class _EncoderBase(nn.Module):
         module: Callable[[PackedSequence, Any], tuple[Any, RnnState]],
         inputs: Tensor,
         mask: Tensor,
-        hidden_state: RnnState | None = None,
+        hidden_state: RnnState | RnnStateStorage | None = None,
     ) -> tuple[Any, RnnState, Tensor]:
         """Run a module that takes packed sequences over the rows that are not all padding, longest first.
 
@@ -70,7 +70,6 @@ class _EncoderBase(nn.Module):
         Raises:
             ValueError: every row is all padding.
         """
-        batch_size = mask.size(0)
         # (B,); packing wants them there
         lengths = mask.bool().sum(-1).cpu()
         sorted_lengths, order = lengths.sort(descending=True, stable=True)
@@ -81,14 +80,10 @@ class _EncoderBase(nn.Module):
         packed = pack_padded_sequence(
             inputs.index_select(0, order[:num_valid]), sorted_lengths[:num_valid], batch_first=True
         )
-        if self.stateful:
-            states = self._initial_states(batch_size)
-        elif hidden_state is None:
-            states = None
-        else:
-            states = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
-        initial = None if states is None else _as_rnn_state(_select_rows(states, order[:num_valid]))
-        output, final = module(packed, initial)
+        states = self._initial_states(mask.size(0)) if self.stateful else stored_form(hidden_state)
+        if states is not None:
+            states = tuple(state.index_select(1, order[:num_valid]) for state in states)
+        output, final = module(packed, module_form(states))
         return output, final, order.argsort()
 
     def reset_states(self, mask: Tensor | None = None) -> None:
@@ -151,15 +146,11 @@ class _EncoderBase(nn.Module):
                 for the rows that are all padding: a row whose states in the first layer are zeros keeps what it had.
             restoration_indices: (B,) as returned.
         """
-        states = (final_states,) if isinstance(final_states, Tensor) else tuple(final_states)
+        states = stored_form(final_states)
+        assert states is not None
         is_used = restoration_indices < states[0].size(1)
         restored = restore_rows(states, restoration_indices)
         self._store_states(restored, is_used & restored[0][0].ne(0).any(dim=-1))
-
-
-def _select_rows(states: RnnStateStorage, rows: Tensor) -> RnnStateStorage:
-    """The states (L, B, H) of some rows of the batch."""
-    return tuple(state.index_select(1, rows) for state in states)
 
 
 def restore_rows(states: RnnStateStorage, restoration_indices: Tensor) -> RnnStateStorage:
@@ -173,6 +164,13 @@ def restore_rows(states: RnnStateStorage, restoration_indices: Tensor) -> RnnSta
     )
 
 
-def _as_rnn_state(states: RnnStateStorage) -> RnnState:
-    """The states in the form that a module expects: a single tensor, or a tuple of two."""
+def stored_form(states: RnnState | RnnStateStorage | None) -> RnnStateStorage | None:
+    """States as a tuple, whether a module has one or two of them; None for none."""
+    return (states,) if isinstance(states, Tensor) else states
+
+
+def module_form(states: RnnStateStorage | None) -> RnnState | None:
+    """States as a module takes them: a single tensor, or a tuple of two; None for none."""
+    if states is None:
+        return None
     return states[0] if len(states) == 1 else (states[0], states[1])

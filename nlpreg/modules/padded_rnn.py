@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.encoder_base import module_form
 from nlpreg.modules.recurrence import PaddedRows, SortedRows, UnsortedRows, is_word, pad_end
 from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
 from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
@@ -298,7 +299,7 @@ def _initial_state(module: nn.RNNBase, inputs: Tensor, state: States | None, ind
 def _run_whole(module: nn.RNNBase, inputs: Tensor, lengths: Tensor, state: States | None) -> Tensor:
     """One direction over the padded batch: a word is not affected by what follows it."""
     at_word = is_word(lengths, inputs.size(1))
-    output: Tensor = module(inputs.masked_fill(~at_word, 0), _as_argument(state))[0]
+    output: Tensor = module(inputs.masked_fill(~at_word, 0), module_form(state))[0]
     return output.masked_fill(~at_word, 0)
 
 
@@ -307,17 +308,12 @@ def _run_packed(
 ) -> tuple[Tensor, States]:
     """One direction over packed rows; synchronizes with the device, because the lengths are needed on the CPU."""
     packed = pack_padded_sequence(inputs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
-    output, final = module(packed, _as_argument(state))
+    output, final = module(packed, module_form(state))
     padded, _ = pad_packed_sequence(output, batch_first=True, total_length=inputs.size(1))
     # Packing does not support empty rows, so these ran over one step of padding.
     is_empty = (lengths == 0).view(-1, 1, 1)
-    finals = (final,) if isinstance(final, Tensor) else final
+    finals: States = (final,) if isinstance(final, Tensor) else final
     before = state or tuple(torch.zeros_like(part) for part in finals)
     is_kept = is_empty.view(1, -1, 1)
     kept = tuple(torch.where(is_kept, old, new) for old, new in zip(before, finals, strict=True))
     return padded.masked_fill(is_empty, 0), kept
-
-
-def _as_argument(state: States | None) -> Tensor | States | None:
-    """A state in the form that modules expect: a single tensor, or a tuple of two."""
-    return state[0] if state is not None and len(state) == 1 else state

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from nlpreg.modules import recurrent_wrapper
-from nlpreg.modules.encoder_base import RnnState, RnnStateStorage, restore_rows
+from nlpreg.modules.encoder_base import RnnState, RnnStateStorage, restore_rows, stored_form
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
 from nlpreg.nn.operators import run_uncompiled
@@ -58,10 +58,10 @@ class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
             output: Tensor = self._module(inputs, hidden_state)[0]
             return output
         mask = inputs.new_ones(inputs.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
-        if can_run_padded(self._module):
-            layers = self._run_padded(inputs, mask, hidden_state)
-        else:
-            layers = run_uncompiled(self._run_packed, inputs, mask, hidden_state)
+        state = self._initial_states(inputs.size(0)) if self.stateful else stored_form(hidden_state)
+        layers, final = self._run(inputs, mask, state, self.stateful)
+        if self.stateful and final is not None:
+            self._store_states(final, mask.any(1))
         return layers if self.return_all_layers else layers[-1]
 
     def step(self, inputs: Tensor, mask: Tensor, state: StepState | None = None) -> tuple[Tensor, StepState]:
@@ -80,50 +80,40 @@ class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
 
     def _step(self, inputs: Tensor, mask: Tensor, state: StepState | None) -> tuple[Tensor, StepState]:
         parts = None if state is None else tuple(part.transpose(0, 1).contiguous() for part in state.values())
-        finals: RnnStateStorage | None
-        if can_run_padded(self._module):
-            (output,), finals = run_padded(self._module, inputs, mask.sum(-1), parts, needs_final_state=True)
-        elif mask.any():
-            before = None if parts is None else parts[0] if len(parts) == 1 else (parts[0], parts[1])
-            packed, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, before)
-            assert isinstance(packed, PackedSequence)
-            output = _restored(packed, restoration, inputs.size(1))
-            finals = restore_rows((final,) if isinstance(final, Tensor) else final, restoration)
-            if parts is not None:  # rows without words keep their state
-                is_read = mask.any(1).view(1, -1, 1)
-                finals = tuple(torch.where(is_read, *pair) for pair in zip(finals, parts, strict=True))
-        else:
-            output, finals = inputs.new_zeros(*mask.shape, self.get_output_dim()), parts
-        names = ("hidden", "cell")
-        return output, {name: part.transpose(0, 1) for name, part in zip(names, finals or (), strict=False)}
+        layers, finals = self._run(inputs, mask, parts, needs_final_state=True)
+        names = zip(("hidden", "cell"), finals or (), strict=False)
+        return layers[-1], {name: part.transpose(0, 1) for name, part in names}
 
-    def _run_packed(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> list[Tensor]:
-        """Run a module that takes packed sequences: outputs (B, T, output_dim) of each layer, or of the last one."""
+    def _run(
+        self, inputs: Tensor, mask: Tensor, state: RnnStateStorage | None, needs_final_state: bool
+    ) -> tuple[list[Tensor], RnnStateStorage | None]:
+        """Outputs (B, T, output_dim) of each layer, or of the last one, and the final states, None if there are none."""
+        if can_run_padded(self._module):
+            return run_padded(
+                self._module,
+                inputs,
+                mask.sum(-1),
+                state,
+                needs_final_state,
+                all_layers=self.return_all_layers,
+            )
+        return run_uncompiled(self._run_packed, inputs, mask, state)
+
+    def _run_packed(
+        self, inputs: Tensor, mask: Tensor, state: RnnStateStorage | None
+    ) -> tuple[list[Tensor], RnnStateStorage | None]:
+        """As `_run`, for a module that takes packed sequences."""
         if not mask.any():
             nothing = inputs.new_zeros(*mask.shape, self.get_output_dim())
-            return [nothing] * (self.num_layers if self.return_all_layers else 1)
+            return [nothing] * (self.num_layers if self.return_all_layers else 1), state
         run = self._module.run_layers if self.return_all_layers else self._module
-        layers, final, restoration = self.sort_and_run_forward(run, inputs, mask, hidden_state)
-        if self.stateful:
-            self._update_states(final, restoration)
-        packed = layers if isinstance(layers, list) else [layers]
-        return [_restored(layer, restoration, inputs.size(1)) for layer in packed]
-
-    def _run_padded(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> list[Tensor]:
-        """As `_run_packed`, for torch's modules or, in a compiled model, nlpreg's."""
-        # (B,)
-        lengths = mask.sum(-1)
-        if self.stateful:
-            state = self._initial_states(inputs.size(0))
-        else:
-            state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
-        layers, final = run_padded(
-            self._module, inputs, lengths, state, self.stateful, all_layers=self.return_all_layers
-        )
-        if self.stateful:
-            assert final is not None
-            self._store_states(final, lengths > 0)
-        return layers
+        found, final, restoration = self.sort_and_run_forward(run, inputs, mask, state)
+        finals = restore_rows((final,) if isinstance(final, Tensor) else final, restoration)
+        if state is not None:  # rows without words keep their state
+            is_read = mask.any(1).view(1, -1, 1)
+            finals = tuple(torch.where(is_read, *pair) for pair in zip(finals, state, strict=True))
+        layers = found if isinstance(found, list) else [found]
+        return [_restored(layer, restoration, inputs.size(1)) for layer in layers], finals
 
 
 def _restored(packed: PackedSequence, restoration: Tensor, num_steps: int) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.modules import recurrent_wrapper
-from nlpreg.modules.encoder_base import RnnState, restore_rows
+from nlpreg.modules.encoder_base import RnnState, restore_rows, stored_form
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.operators import run_uncompiled
@@ -46,9 +46,8 @@ class PytorchSeq2VecWrapper(recurrent_wrapper.RecurrentWrapper, Seq2VecEncoder):
             return output[:, -1, :]
         mask = mask.bool()
         if can_run_padded(self._module):
-            # (B,)
-            lengths = mask.sum(-1)
-            state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
+            lengths = mask.sum(-1)  # (B,)
+            state = stored_form(hidden_state)
             is_own = not isinstance(self._module, nn.RNNBase)
             (output,), final = run_padded(self._module, inputs, lengths, state, needs_final_state=is_own)
             if is_own and final is not None:
