@@ -35,6 +35,8 @@ for _name, _class in {
     "softsign": torch.nn.Softsign,
     "tanhshrink": torch.nn.Tanhshrink,
     "selu": torch.nn.SELU,
+    "mish": torch.nn.Mish,
+    "swish": torch.nn.SiLU,
 }.items():
     Activation.register(_name)(_class)
 
@@ -48,28 +50,9 @@ class LinearActivation(Activation):
         return x
 
 
-@Activation.register("mish")
-class MishActivation(Activation):
-    """`x * tanh(softplus(x))`.
-
-    Source: Misra (2019), https://arxiv.org/abs/1908.08681
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the function to every element."""
-        return torch.nn.functional.mish(x)
-
-
-@Activation.register("swish")
-class SwishActivation(Activation):
-    """`x * sigmoid(x)`.
-
-    Source: Ramachandran et al. (2017), https://arxiv.org/abs/1710.05941
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the function to every element."""
-        return torch.nn.functional.silu(x)
+# AllenNLP's names
+MishActivation = torch.nn.Mish
+SwishActivation = torch.nn.SiLU
 
 
 @Activation.register("gelu_new")

@@ -37,8 +37,6 @@ def decode_mst(energy: Array, length: int, has_labels: bool = True) -> tuple[Arr
     labels = scores.argmax(axis=0) if has_labels else None
     if has_labels:
         scores = scores.max(axis=0)
-    else:
-        scores = scores.copy()
     numpy.fill_diagonal(scores, -numpy.inf)
 
     heads = numpy.zeros(energy.shape[-1], dtype=numpy.int32)

@@ -6,7 +6,7 @@ An initializer changes a tensor in place. Most are torch's own functions under a
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -249,10 +249,8 @@ class InitializerApplicator(FromParams):
     def _choose(self, name: str) -> tuple[str, Initializer | None]:
         if any(re.search(pattern, name) for pattern in self._prevent_regexes):
             return "", None
-        candidates: Sequence[tuple[str, Initializer]] = self._initializers
-        return next(
-            ((pattern, found) for pattern, found in candidates if re.search(pattern, name)), ("", None)
-        )
+        candidates: Iterator[tuple[str, Initializer | None]] = iter(self._initializers)
+        return next((found for found in candidates if re.search(found[0], name)), ("", None))
 
 
 _register_others()

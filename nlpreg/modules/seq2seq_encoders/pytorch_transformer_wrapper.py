@@ -107,14 +107,11 @@ class PytorchTransformer(Seq2SeqEncoder):
             # A row of only padding attends to all positions: attending to nothing would give NaN.
             hidden = ~mask & mask.any(dim=1, keepdim=True)  # (B, T)
         layers: list[Tensor] = []
-        if self.return_all_layers:
-            for layer in self._transformer.layers:
-                inputs = layer(inputs, is_later, hidden, is_causal=self._causal)
-                layers.append(inputs)
-        else:
-            layers.append(
-                self._transformer(inputs, is_later, src_key_padding_mask=hidden, is_causal=self._causal)
-            )
+        for layer in self._transformer.layers:
+            inputs = layer(inputs, is_later, hidden, is_causal=self._causal)
+            layers.append(inputs)
+        if not self.return_all_layers:
+            layers = layers[-1:]
         if mask is not None:
             layers = [layer.masked_fill(~mask.unsqueeze(-1), 0) for layer in layers]
         return layers if self.return_all_layers else layers[-1]

@@ -43,7 +43,6 @@ class CnnEncoder(Seq2VecEncoder):
         if not ngram_filter_sizes:
             raise ConfigurationError("ngram_filter_sizes: expected at least one width, got none")
         self._input_dim = embedding_dim
-        self._num_filters = num_filters
         self._ngram_filter_sizes = tuple(ngram_filter_sizes)
         self._activation = conv_layer_activation or Activation.by_name("relu")()
         for index, size in enumerate(self._ngram_filter_sizes):

@@ -121,16 +121,12 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         if not train_parameters:
             for parameter in self.transformer_model.parameters():
                 parameter.requires_grad = False
-        if lora is not None:
-            self._add_adapters(lora)
+        if lora is not None:  # adds low-rank adapters and freezes all other parameters
+            peft = optional("peft", extra="lora")
+            peft.inject_adapter_in_model(peft.LoraConfig(**lora), self.transformer_model)
         self.eval_mode = eval_mode
         if eval_mode:
             self.transformer_model.eval()
-
-    def _add_adapters(self, lora: dict[str, Any]) -> None:
-        """Add low-rank adapters to the transformer and freeze all other parameters."""
-        peft = optional("peft", extra="lora")
-        peft.inject_adapter_in_model(peft.LoraConfig(**lora), self.transformer_model)
 
     def _fit_to_tokenizer(self, num_tokens: int, model_name: str) -> None:
         """Resize the embedding table to the size of the tokenizer's vocabulary."""

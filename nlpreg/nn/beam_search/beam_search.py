@@ -264,16 +264,10 @@ class BeamSearch(Registrable):
         constraints: list[Lazy[Constraint]] | None = None,
         vocab: VocabularyProtocol | None = None,
     ) -> None:
-        for name, size in (
-            ("max_steps", max_steps),
-            ("beam_size", beam_size),
-            ("per_node_beam_size", per_node_beam_size),
-        ):
-            if size is not None and size < 1:
-                raise ValueError(f"BeamSearch: {name} must be positive, got {size}")
+        check_at_least(1, max_steps=max_steps, beam_size=beam_size, per_node_beam_size=per_node_beam_size)
         if min_steps is not None and not 0 <= min_steps <= max_steps:
             raise ValueError(
-                f"BeamSearch: min_steps must lie between 0 and max_steps {max_steps}, got {min_steps}"
+                f"min_steps: expected a number from 0 to max_steps, {max_steps}, got {min_steps}"
             )
         self._end_index = end_index
         self.max_steps = max_steps
@@ -368,10 +362,8 @@ class _Search:
         settings = self.settings
         log_probs, self.state = self.step(self.start_predictions, self.state, 0)  # (B, C)
         num_classes = log_probs.size(1)
-        for name, size in (
-            ("per_node_beam_size", settings.per_node_beam_size),
-            ("beam_size", settings.beam_size),
-        ):
+        for name in ("per_node_beam_size", "beam_size"):
+            size = getattr(settings, name)
             if size > num_classes:
                 raise ConfigurationError(
                     f"BeamSearch: {name} is {size}, but there are only {num_classes} classes"

@@ -294,9 +294,7 @@ class TorchFsdpAccelerator(DdpAccelerator):
             for the backward pass.
         flatten_parameters: has no effect; configs for the older FairScale accelerator may contain it.
         cpu_offload: keep the weights in the memory of the CPU.
-        local_rank: number of this process on its machine; the rank in the process group if None.
-        world_size: number of processes; that of the process group if None.
-        cuda_device: where this process's model goes; a negative number is the CPU.
+        **kwargs: arguments of `DdpAccelerator`.
 
     Raises:
         ConfigurationError: (when wrapping a model on the CPU) this torch is too old to shard there.
@@ -309,11 +307,9 @@ class TorchFsdpAccelerator(DdpAccelerator):
         reshard_after_forward: bool = True,
         flatten_parameters: bool = True,
         cpu_offload: bool = False,
-        local_rank: int | None = None,
-        world_size: int | None = None,
-        cuda_device: torch.device | int = -1,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(local_rank, world_size, cuda_device)
+        super().__init__(**kwargs)
         self._reshard_after_forward = reshard_after_forward
         self._mixed_precision = mixed_precision
         self._cpu_offload = cpu_offload

@@ -259,7 +259,7 @@ def test_a_constraint_may_write_into_the_log_probabilities(returns: bool) -> Non
     [{"max_steps": 0}, {"beam_size": 0}, {"per_node_beam_size": 0}, {"min_steps": -1}, {"min_steps": 5}],
 )
 def test_impossible_sizes(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=f"BeamSearch: {next(iter(options))} must"):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}: expected"):
         BeamSearch(END, **{"max_steps": 4, **options})
 
 
