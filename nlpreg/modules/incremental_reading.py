@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
-from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState, append_words
 from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder, TextFieldEmbedder
 from nlpreg.modules.token_embedders import (
     Embedding,
@@ -108,6 +108,4 @@ def _joined(before: Tensor, following: Tensor, places: Tensor) -> Tensor:
         width = max(before.size(2), following.size(2))
         before = functional.pad(before, (0, width - before.size(2)))
         following = functional.pad(following, (0, width - following.size(2)))
-    room = before.new_zeros(following.shape)
-    index = places.view(*places.shape, *[1] * (following.dim() - 2)).expand_as(following)
-    return torch.cat([before, room], dim=1).scatter(1, index, following)
+    return append_words(before, following, places)

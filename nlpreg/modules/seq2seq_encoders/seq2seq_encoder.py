@@ -51,27 +51,24 @@ class Seq2SeqEncoder(_EncoderBase, Registrable):
             selected, repeated and reordered between steps.
         """
         mask = mask.bool()
-        lengths = mask.sum(1)
-        if state is None:
-            start, history = torch.zeros_like(lengths), inputs
-        else:
-            start, history = state["lengths"], state["inputs"]
-            history = torch.cat([history, history.new_zeros(inputs.shape)], dim=1)
+        start = mask.new_zeros(len(mask), dtype=torch.long) if state is None else state["lengths"]
         # The next words of a row come right after its earlier words, whatever the lengths of the other rows.
-        places = start.unsqueeze(1) + torch.arange(inputs.size(1), device=inputs.device)  # (B, T)
-        if state is not None:
-            history = history.scatter(1, places.unsqueeze(-1).expand_as(inputs), inputs)
-        lengths = start + lengths
-        history = history[:, : int(lengths.max()) if len(lengths) else 0]
-        history_mask = torch.arange(history.size(1), device=inputs.device) < lengths.unsqueeze(1)
-        outputs = self(history, history_mask)
+        positions = start.unsqueeze(1) + torch.arange(mask.size(1), device=mask.device)  # (B, T)
+        lengths = start + mask.sum(1)
+        num_steps = max(int(lengths.max()), 1) if len(lengths) else 0
+        history = inputs if state is None else append_words(state["inputs"], inputs, positions)
+        history = history[:, :num_steps]
+        outputs = self(history, torch.arange(history.size(1), device=mask.device) < lengths.unsqueeze(1))
         if isinstance(outputs, list):
             outputs = outputs[-1]
-        places = places.clamp(max=max(history.size(1) - 1, 0)).unsqueeze(-1)
-        outputs = (
-            outputs.gather(1, places.expand(-1, -1, outputs.size(2)))
-            if history.size(1)
-            else outputs.new_zeros(*inputs.shape[:2], self.get_output_dim())
-        )
-        outputs = outputs.masked_fill(~mask.unsqueeze(-1), 0)
+        # Positions of padding may lie behind the last word.
+        index = positions.clamp(max=max(history.size(1) - 1, 0)).unsqueeze(-1)
+        outputs = outputs.gather(1, index.expand(-1, -1, outputs.size(2))).masked_fill(~mask.unsqueeze(-1), 0)
         return outputs, {"inputs": history, "lengths": lengths}
+
+
+def append_words(before: Tensor, following: Tensor, positions: Tensor) -> Tensor:
+    """Write the next words (B, T, ...) behind the words so far (B, S, ...), at their positions (B, T): (B, S + T, ...)."""
+    room = before.new_zeros(following.shape)
+    index = positions.view(*positions.shape, *[1] * (following.dim() - 2)).expand_as(following)
+    return torch.cat([before, room], dim=1).scatter(1, index, following)
