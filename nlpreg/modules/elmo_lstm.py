@@ -9,14 +9,14 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
-from nlpreg.modules.encoder_base import _EncoderBase
+from nlpreg.modules.encoder_base import EncoderBase
 from nlpreg.modules.lstm_cell_with_projection import LstmCellWithProjection
 from nlpreg.modules.recurrence import LstmState, PaddedRows, with_data
 
 # L layers, B rows, T steps
 
 
-class ElmoLstm(_EncoderBase):
+class ElmoLstm(EncoderBase):
     """A forward and a backward stack of LSTMs with projection; from the second layer on, a layer's input is added to its
     output. It carries its state from one batch to the next.
 

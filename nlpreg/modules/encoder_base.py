@@ -18,7 +18,7 @@ RnnStateStorage = tuple[Tensor, ...]
 """The state kept between batches, which is always a tuple."""
 
 
-class _EncoderBase(nn.Module):
+class EncoderBase(nn.Module):
     """A module over padded batches that may carry its recurrent state from one batch to the next.
 
     Args:
@@ -151,6 +151,9 @@ class _EncoderBase(nn.Module):
         is_used = restoration_indices < states[0].size(1)
         restored = restore_rows(states, restoration_indices)
         self._store_states(restored, is_used & restored[0][0].ne(0).any(dim=-1))
+
+
+_EncoderBase = EncoderBase  # AllenNLP's name
 
 
 def restore_rows(states: RnnStateStorage, restoration_indices: Tensor) -> RnnStateStorage:

@@ -6,12 +6,12 @@ from torch import nn
 
 from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.modules.augmented_lstm import AugmentedLstm
-from nlpreg.modules.encoder_base import _EncoderBase
+from nlpreg.modules.encoder_base import EncoderBase
 from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
 from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
 
 
-class RecurrentWrapper(_EncoderBase):
+class RecurrentWrapper(EncoderBase):
     """An encoder around a recurrent module.
 
     Args:

@@ -138,7 +138,7 @@ class SpelledWordVectors(WordVectors):
         self.register_buffer("_known", None, persistent=False)
         self.characters: Tensor
         self._known: Tensor | None
-        self.register_load_state_dict_post_hook(SpelledWordVectors._forget)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.register_load_state_dict_post_hook(type(self)._forget)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
     def train(self, mode: bool = True) -> "SpelledWordVectors":
         """Switch to training or evaluation, and forget the vectors."""

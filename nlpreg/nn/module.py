@@ -6,9 +6,9 @@ from typing import Any
 import torch
 
 from nlpreg.nn.util.state_dicts import (
+    IncompatibleKeys,
     StateDictType,
-    _check_incompatible_keys,
-    _IncompatibleKeys,
+    check_incompatible_keys,
     load_state_dict_distributed,
 )
 
@@ -47,7 +47,7 @@ class Module(torch.nn.Module):
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> _IncompatibleKeys:
+    ) -> IncompatibleKeys:
         """Load weights.
 
         Args:
@@ -63,7 +63,7 @@ class Module(torch.nn.Module):
 
     def load_state_dict_distributed(
         self, state_dict: StateDictType | None, strict: bool = True
-    ) -> _IncompatibleKeys:
+    ) -> IncompatibleKeys:
         """Load weights that only the primary process has read.
 
         Args:
@@ -76,7 +76,7 @@ class Module(torch.nn.Module):
         found = load_state_dict_distributed(self, state_dict, strict=False)
         return self._checked(found.missing_keys, found.unexpected_keys, strict)
 
-    def _checked(self, missing: list[str], unexpected: list[str], strict: bool) -> _IncompatibleKeys:
+    def _checked(self, missing: list[str], unexpected: list[str], strict: bool) -> IncompatibleKeys:
         missing, unexpected = self._post_load_state_dict(missing, unexpected)
-        _check_incompatible_keys(self, missing, unexpected, strict)
-        return _IncompatibleKeys(missing, unexpected)
+        check_incompatible_keys(self, missing, unexpected, strict)
+        return IncompatibleKeys(missing, unexpected)

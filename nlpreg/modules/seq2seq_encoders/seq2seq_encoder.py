@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Registrable
-from nlpreg.modules.encoder_base import _EncoderBase
+from nlpreg.modules.encoder_base import EncoderBase
 
 StepState = dict[str, Tensor]
 """The state of an encoder after some words: name -> tensor, with rows as the first dimension."""
 
 
-class Seq2SeqEncoder(_EncoderBase, Registrable):
+class Seq2SeqEncoder(EncoderBase, Registrable):
     """Turns a sequence of vectors into a sequence of vectors of the same length.
 
     Args:
@@ -61,14 +61,14 @@ class Seq2SeqEncoder(_EncoderBase, Registrable):
         outputs = self(history, torch.arange(history.size(1), device=mask.device) < lengths.unsqueeze(1))
         if isinstance(outputs, list):
             outputs = outputs[-1]
-        # Positions of padding may lie behind the last word.
+        # Positions of padding may lie after the last word.
         index = positions.clamp(max=max(history.size(1) - 1, 0)).unsqueeze(-1)
         outputs = outputs.gather(1, index.expand(-1, -1, outputs.size(2))).masked_fill(~mask.unsqueeze(-1), 0)
         return outputs, {"inputs": history, "lengths": lengths}
 
 
 def append_words(before: Tensor, following: Tensor, positions: Tensor) -> Tensor:
-    """Write the next words (B, T, ...) behind the words so far (B, S, ...), at their positions (B, T): (B, S + T, ...)."""
+    """Append the next words (B, T, ...) to the words so far (B, S, ...), at their positions (B, T): (B, S + T, ...)."""
     room = before.new_zeros(following.shape)
     index = positions.view(*positions.shape, *[1] * (following.dim() - 2)).expand_as(following)
     return torch.cat([before, room], dim=1).scatter(1, index, following)

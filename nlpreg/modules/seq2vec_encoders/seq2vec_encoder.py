@@ -1,10 +1,10 @@
 """The base class of encoders of sequences of vectors into one vector."""
 
 from nlpreg.common import Registrable
-from nlpreg.modules.encoder_base import _EncoderBase
+from nlpreg.modules.encoder_base import EncoderBase
 
 
-class Seq2VecEncoder(_EncoderBase, Registrable):
+class Seq2VecEncoder(EncoderBase, Registrable):
     """Turns a sequence of vectors into one vector.
 
     Args:

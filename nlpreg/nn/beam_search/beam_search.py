@@ -297,7 +297,7 @@ class BeamSearch(Registrable):
         Raises:
             ConfigurationError: there are fewer classes than `per_node_beam_size` or `beam_size`.
         """
-        return _Search(self, start_predictions, start_state, _with_timestep(step)).run()
+        return _Search(self, self._end_index, start_predictions, start_state, _with_timestep(step)).run()
 
 
 BeamSearch.register("beam_search")(BeamSearch)
@@ -316,6 +316,7 @@ class _Search:
     def __init__(
         self,
         settings: BeamSearch,
+        end_index: int,
         start_predictions: Tensor,
         state: StateType,
         step: StepFunctionTypeWithTimestep,
@@ -325,7 +326,7 @@ class _Search:
         self.state = state
         self.start_predictions = start_predictions
         self.batch_size = start_predictions.size(0)
-        self.end_index = settings._end_index
+        self.end_index = end_index
         self.predictions: list[Tensor] = []  # (B, beams) for each step
         self.backpointers: list[Tensor] = []  # (B, beams) for each step but the first
         self.constraint_states: list[ConstraintStateType] = []

@@ -22,7 +22,7 @@ StateDictType = Mapping[str, Tensor]
 _WEIGHTS_NAME = "weights.th"
 
 
-class _IncompatibleKeys(NamedTuple):
+class IncompatibleKeys(NamedTuple):
     """Keys that a state dict lacks, and keys that the module has no place for."""
 
     missing_keys: list[str]
@@ -34,7 +34,7 @@ class _IncompatibleKeys(NamedTuple):
         return f"IncompatibleKeys(missing={self.missing_keys}, unexpected={self.unexpected_keys})"
 
 
-def _check_incompatible_keys(
+def check_incompatible_keys(
     module: torch.nn.Module, missing_keys: Sequence[str], unexpected_keys: Sequence[str], strict: bool
 ) -> None:
     """Complain about keys that do not fit, if `strict`.
@@ -50,6 +50,11 @@ def _check_incompatible_keys(
         if keys
     ]
     raise RuntimeError(f"Error(s) in loading state_dict for {type(module).__name__}: " + "; ".join(problems))
+
+
+# AllenNLP's names
+_IncompatibleKeys = IncompatibleKeys
+_check_incompatible_keys = check_incompatible_keys
 
 
 def read_state_dict(
@@ -125,7 +130,7 @@ def read_archived_state_dict(path: str | PathLike[str]) -> dict[str, Tensor]:
 
 def load_state_dict_distributed(
     module: torch.nn.Module, state_dict: StateDictType | None, strict: bool = True, prefix: str = ""
-) -> _IncompatibleKeys:
+) -> IncompatibleKeys:
     """Load a state dict that only the primary process has; the others receive its tensors.
 
     Args:
@@ -143,7 +148,7 @@ def load_state_dict_distributed(
             raise ValueError("a state dict is needed outside a distributed run")
         own_part = {key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)}
         missing, unexpected = module.load_state_dict(own_part, strict=strict)
-        return _IncompatibleKeys([prefix + key for key in missing], [prefix + key for key in unexpected])
+        return IncompatibleKeys([prefix + key for key in missing], [prefix + key for key in unexpected])
     if (state_dict is not None) != is_global_primary():
         raise ValueError("exactly the primary process must be given a state dict")
 
@@ -153,11 +158,11 @@ def load_state_dict_distributed(
     offered = {key[len(prefix) :] for key in keys[0] or () if key.startswith(prefix)}
     missing_keys = [prefix + key for key in own if key not in offered]
     unexpected_keys = [prefix + key for key in sorted(offered - own.keys())]
-    _check_incompatible_keys(module, missing_keys, unexpected_keys, strict)
+    check_incompatible_keys(module, missing_keys, unexpected_keys, strict)
     for key, tensor in own.items():
         if key in offered:
             _broadcast_into(tensor, None if state_dict is None else state_dict[prefix + key])
-    return _IncompatibleKeys(missing_keys, unexpected_keys)
+    return IncompatibleKeys(missing_keys, unexpected_keys)
 
 
 def _broadcast_into(tensor: Tensor, source: Tensor | None) -> None:
