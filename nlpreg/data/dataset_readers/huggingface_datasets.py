@@ -27,7 +27,8 @@ class HuggingfaceDatasetsReader(ShardingDatasetReader):
 
     With the name of a data set, the data path is a split, such as `train` or `validation[:10%]`; with the name of a file
     format, it is a file, a pattern or a list of files. Each mapping below maps names of fields to names of
-    columns. Class labels that the data set stores as numbers are converted to their names; a label of -1 means no label.
+    columns. Class labels that the data set stores as numbers are converted to their names; a label of -1 means no label, and
+    tags that are all -1 that the words are not tagged.
 
     Args:
         dataset: name of a data set on the hub, a folder written by `save_to_disk`, or a format of local files: "arrow",
@@ -119,7 +120,7 @@ class HuggingfaceDatasetsReader(ShardingDatasetReader):
             if column in inputs:
                 fields[name] = text_field_of(_checked(inputs, column, list))
         for name, column in self._tags.items():
-            if column in inputs:
+            if inputs.get(column) is not None:
                 words = fields[next(iter(self._words))]
                 assert isinstance(words, TextField)
                 fields[name] = SequenceLabelField(_checked(inputs, column, list), words)
@@ -234,8 +235,19 @@ def _names(feature: Any) -> Callable[[Any], Any]:
     inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
     names = getattr(feature, "names", None)
     if names is not None:
-        return lambda number: names[number] if number is not None and number >= 0 else None
+        return lambda number: _name(names, number)
     inner_names = getattr(inner, "names", None)
-    if inner_names is not None:
-        return lambda numbers: numbers and [inner_names[number] for number in numbers]
-    return _identity
+    if inner_names is None:
+        return _identity
+
+    def names_of(numbers: list[int] | None) -> list[str | None] | None:
+        if numbers is None or (numbers and set(numbers) == {-1}):
+            return None  # the words are not tagged
+        return [_name(inner_names, number) for number in numbers]
+
+    return names_of
+
+
+def _name(names: list[str], number: int | None) -> str | None:
+    """The name of a class; None for a label that is missing."""
+    return names[number] if number is not None and number >= 0 else None

@@ -1,5 +1,6 @@
 import itertools
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -137,3 +138,31 @@ def test_without_the_package_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ImportError, match=r"nlpreg\[datasets\]"):
         list(HuggingfaceDatasetsReader("x", words={"tokens": "w"}).read("train"))
+
+
+class Table(list):
+    """What the reader uses of a streamed data set."""
+
+    column_names = ("words", "ner")
+    features = {"ner": SimpleNamespace(feature=SimpleNamespace(names=["O", "B-LOC"]))}
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"), [([0, 1], ["O", "B-LOC"]), ([-1, -1], None), (None, None), ([], None)]
+)
+def test_numbers_of_missing_tags_are_no_tags(monkeypatch, tags, expected):
+    rows = [{"words": ["in", "Oslo"] if tags != [] else [], "ner": tags}]
+    monkeypatch.setattr(HuggingfaceDatasetsReader, "_load", lambda self, path: Table(rows))
+    (instance,) = make(dataset="x", words={"tokens": "words"}, tags={"tags": "ner"}).read("train")
+    assert ("tags" in instance.fields) == (expected is not None or tags == [])
+    if expected is not None:
+        assert instance["tags"].labels == expected
+
+
+def test_a_row_with_some_tags_missing_is_reported(monkeypatch):
+    rows = [{"words": ["in", "Oslo"], "ner": [0, -1]}]
+    monkeypatch.setattr(HuggingfaceDatasetsReader, "_load", lambda self, path: Table(rows))
+    with pytest.raises(
+        DataError, match=r"row 0: .*expected labels that are all str or all int, got \['O', None\]"
+    ):
+        list(make(dataset="x", words={"tokens": "words"}, tags={"tags": "ner"}).read("train"))
