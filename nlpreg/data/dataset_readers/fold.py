@@ -1,6 +1,5 @@
 """One fold of a cross-validation: a data set of which every k-th instance is held out."""
 
-import os
 from collections.abc import Iterable, Iterator
 
 from nlpreg.common.checks import ConfigurationValueError
@@ -52,7 +51,7 @@ class FoldDatasetReader(DelegatingDatasetReader):
 
     def _read(self, file_path: PathOrStr) -> Iterator[Instance]:
         instances: Iterable[Instance] = self.reader.read(file_path)
-        if os.fspath(file_path) == self.path:
+        if file_path == self.path:
             # Numbered before they are divided among processes, so that folds do not depend on the number of processes.
             instances = (
                 instance

@@ -5,7 +5,7 @@ import pytest
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import FoldDatasetReader, SequenceTaggingDatasetReader
-from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo, WorkerInfo
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReaderInput, DistributedInfo, WorkerInfo
 
 NUM_SENTENCES = 11
 
@@ -17,7 +17,7 @@ def path(tmp_path: Path) -> str:
     return str(file)
 
 
-def words(reader: FoldDatasetReader, path: str) -> list[int]:
+def words(reader: FoldDatasetReader, path: DatasetReaderInput) -> list[int]:
     return [int(instance["tokens"][0].text.removeprefix("word")) for instance in reader.read(path)]
 
 
@@ -37,6 +37,8 @@ def test_other_data_are_read_whole(path: str, tmp_path: Path) -> None:
     other = tmp_path / "test.txt"
     other.write_text("word5###X\nword6###X\n")
     assert words(fold(path, 0, True), str(other)) == [5, 6]
+    assert words(fold(path, 0, True), [str(other), str(other)]) == [5, 6, 5, 6]
+    assert words(fold(path, 0, True), Path(path)) == words(fold(path, 0, True), path)
 
 
 def test_processes_share_a_fold(path: str) -> None:
