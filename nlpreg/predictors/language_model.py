@@ -22,8 +22,9 @@ class LanguageModelPredictor(Predictor):
 
     A prediction has `tokens`, `num_targets`, `loss` (mean over the targets of minus the natural logarithm of their
     probability), `forward_loss`, `backward_loss` and `perplexity`: the string "Infinity" where it is too large, and null
-    where there is nothing to predict. The reader's tokenizer splits the sentence; for a reader of files that are split already, spaCy's if its model is installed,
-    else one that splits words, numbers and punctuation marks. `nlpreg score` is quicker for many sentences.
+    where there is nothing to predict. The reader's tokenizer splits the sentence; for a reader of files that are split
+    already, spaCy's if its model is installed, else one that splits words, numbers and punctuation marks. `nlpreg score` is
+    faster for many sentences.
 
     Args:
         model: a language model whose `forward` returns its loss.
@@ -55,7 +56,7 @@ class LanguageModelPredictor(Predictor):
         """Scores of one sentence.
 
         Raises:
-            ConfigurationError: the instance is none of a language model.
+            ConfigurationError: the instance has no text field `source`.
         """
         text = instance.fields.get("source")
         if not isinstance(text, TextField):

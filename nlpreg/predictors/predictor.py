@@ -419,8 +419,9 @@ def make_instance(reader: DatasetReader, *args: Any, **kwargs: Any) -> Instance:
 
 
 def choose_tokenizer(reader: DatasetReader, language: str) -> Tokenizer:
-    """The tokenizer for plain sentences: the reader's own, else spaCy's, else one by rules, which is logged once,
-    as a warning where they are not those of the language.
+    """The tokenizer for plain sentences: the reader's own, else spaCy's, else a rule-based one.
+
+    The choice of a rule-based one is logged once for each language, as a warning unless it is English.
 
     Args:
         reader: of the archive.

@@ -81,10 +81,10 @@ class BabiReader(TextFileReader):
         story, text = unit
         context: list[list[str]] = []
         sentence_of_number: dict[int, int] = {}
-        for story_line, told in story:
-            number, _, sentence = told.strip().partition(" ")
+        for story_line, numbered in story:
+            number, _, sentence = numbered.strip().partition(" ")
             if not number.isdecimal():
-                raise bad_line(file, story_line, "a number, a space and a sentence", excerpt(told))
+                raise bad_line(file, story_line, "a number, a space and a sentence", excerpt(numbered))
             sentence_of_number[int(number)] = len(context)
             context.append(sentence.replace(".", " .").split())
         if self._keep_sentences and not context:

@@ -71,15 +71,7 @@ def id_corpus_of(
     if use_cache and not cache_is_off():
         key = _key(reader, data_path, text_field, files)
     if key is None:
-        temporary = tempfile.mkdtemp(prefix="nlpreg-corpus-")
-        try:
-            _write(reader, data_path, text_field, temporary)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        corpus = IdCorpus(temporary)
-        _remove_with(corpus, temporary)
-        return corpus
+        return _temporary_corpus(reader, data_path, text_field)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / key
     with FileLock(f"{target}.lock"):
@@ -186,15 +178,22 @@ def _key(reader: DatasetReader, data_path: Any, text_field: str, files: Sequence
         return None
 
 
-def _remove_with(corpus: IdCorpus, folder: str) -> None:
-    """Remove a folder when its corpus is garbage-collected, in the process that made it only."""
-    owner = os.getpid()
+def _temporary_corpus(reader: DatasetReader, data_path: Any, text_field: str) -> IdCorpus:
+    """A corpus in a temporary folder, which is removed with it, by the process that made it only."""
+    folder, owner = tempfile.mkdtemp(prefix="nlpreg-corpus-"), os.getpid()
+    try:
+        _write(reader, data_path, text_field, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
     def remove() -> None:
         if os.getpid() == owner:
             shutil.rmtree(folder, ignore_errors=True)
 
+    corpus = IdCorpus(folder)
     weakref.finalize(corpus, remove)
+    return corpus
 
 
 def cache_is_off() -> bool:
