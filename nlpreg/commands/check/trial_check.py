@@ -78,7 +78,7 @@ def _problems_of_parts(trainer: Call, folder: str, known: set[str]) -> Iterator[
             if (
                 part is None
                 or part.type_name in _NEED_THE_MODEL
-                or any(path.startswith(part.path) for path in known)
+                or any(f"{path}.".startswith(f"{part.path}.") for path in known)
             ):
                 continue
             try:

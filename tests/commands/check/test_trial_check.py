@@ -70,7 +70,7 @@ def problems(**trainer: Any) -> dict[str, str]:
                 ]
             },
             "callbacks.1.validation_interval",
-            "expected at least 1, got 0",
+            "expected 1 or more, got 0",
         ),
         ({"patience": 0}, "patience", "expected an integer above 0 or null, got 0"),
         ({"validation_metric": "accuracy"}, "validation_metric", "expected a leading +"),
@@ -103,6 +103,11 @@ def test_a_part_with_another_problem_is_left_alone() -> None:
     assert list(problems(optimizer={"type": "sgd", "lr": -1, "momentun": 2})) == [
         "trainer.optimizer.momentun"
     ]
+
+
+def test_a_part_whose_name_begins_that_of_an_unknown_key() -> None:
+    found = problems(optimizer={"type": "adam", "lr": -1}, optimizers={})
+    assert sorted(found) == ["trainer.optimizer", "trainer.optimizers"]
 
 
 def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
