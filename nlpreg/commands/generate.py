@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from nlpreg.commands.options import (
     check_file,
     check_output_file,
 )
-from nlpreg.commands.predict import input_lines, output_lines
+from nlpreg.commands.predict import input_lines, output_lines, text_under
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.common.sanitize import json_text
@@ -163,15 +162,12 @@ def generate_from_args(args: argparse.Namespace) -> None:
         prompts = [""]
     if args.prompts is not None or args.json or args.output_file:
         with output_lines(args.output_file) as file:
+            out = sys.stdout if file is None else file
             for texts in generator.generate_many(prompts, options, args.stop, args.batch_size):
                 for text in texts:
-                    line = json_text(dataclasses.asdict(text)) + "\n"
-                    if file is not None:
-                        file.write(line)
-                    else:
-                        # One call per line, so that an interrupted command leaves complete lines.
-                        sys.stdout.write(line)
-                        sys.stdout.flush()
+                    # one call per line, so that an interrupted command leaves complete lines
+                    out.write(json_text(dataclasses.asdict(text)) + "\n")
+                out.flush()
         return
     for number, prompt in enumerate(prompts):
         if number:
@@ -199,15 +195,10 @@ def _prompts(input_file: str) -> Iterator[str]:
     Raises:
         ConfigurationError: a line is not a JSON object with a text under `prompt`.
     """
-    name = "standard input" if input_file == "-" else input_file
-    for number, line in input_lines(input_file, name):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        prompt = value.get("prompt") if isinstance(value, dict) else None
-        if not isinstance(prompt, str):
+    for place, line in input_lines(input_file):
+        prompt = text_under("prompt", line)
+        if prompt is None:
             raise ConfigurationError(
-                f'{name}, line {number}: expected an object such as {{"prompt": "Once upon a"}}, got {line.strip()[:80]!r}'
+                f'{place}: expected an object such as {{"prompt": "Once upon a"}}, got {line.strip()[:80]!r}'
             )
         yield prompt

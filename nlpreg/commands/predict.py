@@ -386,7 +386,7 @@ class PredictManager:
     ) -> None:
         self._predictor = predictor
         self._input_file = input_file
-        self._name = "standard input" if input_file == "-" else input_file
+        self._name = _input_name(input_file)
         self._output_file = output_file
         self._batch_size = batch_size or (_DEFAULT_BATCH_SIZE if predictor.takes_batches() else 1)
         self._print_to_console = print_to_console
@@ -642,18 +642,33 @@ def _reader_for_head(reader: DatasetReader, head: str | None) -> DatasetReader:
     return readers[head]
 
 
-def input_lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
-    """(number, line) for the lines of a file or of standard input that are not blank.
+def input_lines(input_file: str) -> Iterator[tuple[str, str]]:
+    """The lines of a file or of standard input that are not blank, each with its place, such as `in.txt, line 3`.
 
     Raises:
         ConfigurationError: a line is not UTF-8.
     """
+    name = _input_name(input_file)
     for group in _line_groups(input_file, name, 1):
         for number, line in group:
             if isinstance(line, ConfigurationError):
                 raise line
             if line.strip():
-                yield number, line
+                yield f"{name}, line {number}", line
+
+
+def text_under(key: str, line: str) -> str | None:
+    """The text under a key of a JSON object; None if the line is not such an object."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    text = value.get(key) if isinstance(value, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _input_name(input_file: str) -> str:
+    return "standard input" if input_file == "-" else input_file
 
 
 def _line_groups(input_file: str, name: str, most: int) -> Iterator[list[Line]]:

@@ -1,14 +1,13 @@
 """`nlpreg score`: the probabilities of texts under an archived language model."""
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands import options
-from nlpreg.commands.predict import input_lines, output_lines
+from nlpreg.commands.predict import input_lines, output_lines, text_under
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.common.sanitize import json_text
@@ -146,11 +145,10 @@ def _one_line(text: str) -> str:
 
 def _texts(input_file: str) -> Iterator[str]:
     """The texts of a file: its lines or, if the first line is a JSON object with `sentence`, the sentences of JSON lines."""
-    name = "standard input" if input_file == "-" else input_file
     has_objects = None
-    for number, line in input_lines(input_file, name):
+    for place, line in input_lines(input_file):
         line = line.rstrip("\r\n")
-        sentence = _sentence_in(line) if has_objects is not False else None
+        sentence = text_under("sentence", line) if has_objects is not False else None
         if has_objects is None:
             has_objects = sentence is not None
         if not has_objects:
@@ -159,15 +157,5 @@ def _texts(input_file: str) -> Iterator[str]:
             yield sentence
         else:
             raise ConfigurationError(
-                f'{name}, line {number}: expected an object such as {{"sentence": "A text."}}, got {line[:80]!r}'
+                f'{place}: expected an object such as {{"sentence": "A text."}}, got {line[:80]!r}'
             )
-
-
-def _sentence_in(line: str) -> str | None:
-    """The text under `sentence` of a JSON object; None if the line is not such an object."""
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    sentence = value.get("sentence") if isinstance(value, dict) else None
-    return sentence if isinstance(sentence, str) else None

@@ -222,14 +222,9 @@ def _file_and_line(problem: Problem) -> tuple[str, int]:
     return (name, int(line)) if line.isdigit() else ("", sys.maxsize)
 
 
-def report(path: str, problems: list[Problem]) -> str:
-    """Format problems: a heading, then for each the key path, the location and the message."""
-    return "\n".join(_lines(path, problems, "problem"))
-
-
-def report_warnings(path: str, warnings: list[Problem]) -> str:
-    """Format warnings like problems, see `report`."""
-    return "\n".join(_lines(path, warnings, "warning"))
+def report(path: str, problems: list[Problem], kind: str = "problem") -> str:
+    """Format problems, or warnings: a heading, then for each the key path, the location and the message."""
+    return "\n".join(_lines(path, problems, kind))
 
 
 def _lines(path: str, problems: list[Problem], kind: str) -> Iterator[str]:

@@ -45,7 +45,7 @@ class Check(Subcommand):
 
 def _run(args: argparse.Namespace) -> None:
     from nlpreg.commands.check.checking import check_file as check_config_file
-    from nlpreg.commands.check.checking import report, report_warnings
+    from nlpreg.commands.check.checking import report
     from nlpreg.common.logging import printable
     from nlpreg.common.params import Params
 
@@ -55,14 +55,14 @@ def _run(args: argparse.Namespace) -> None:
     if checked.problems:
         print(printable(report(args.param_path, checked.problems)))
         if checked.warnings:
-            print(report_warnings(args.param_path, checked.warnings))
+            print(report(args.param_path, checked.warnings, "warning"))
         sys.exit(2)
     if args.resolved:
         json.dump(Params(checked.resolved_config()).as_ordered_dict(), sys.stdout, indent=4)
         sys.stdout.write("\n")
     else:
         if checked.warnings:
-            print(report_warnings(args.param_path, checked.warnings))
+            print(report(args.param_path, checked.warnings, "warning"))
         print(f"{args.param_path}: no problems found")
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import ClassVar
 
-from nlpreg.commands.migrate.project import migrate_path, names_registered_in
+from nlpreg.commands.migrate.project import migrate_path, names_registered_in, read_source
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.config_file import ConfigFile
@@ -96,11 +96,6 @@ def _check(paths: list[str], changed: dict[str, str | None], log: MigrationLog) 
 
 
 def _difference(path: str, text: str | None) -> str:
-    old = ""
-    if os.path.exists(path):
-        with open(path, encoding="utf-8", newline="") as file:
-            old = file.read()
-    lines = difflib.unified_diff(
-        old.splitlines(keepends=True), (text or "").splitlines(keepends=True), path, path, n=1
-    )
+    old, new = (version.splitlines(keepends=True) for version in (read_source(path) or "", text or ""))
+    lines = difflib.unified_diff(old, new, path, path, n=1)
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)

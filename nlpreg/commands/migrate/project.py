@@ -41,7 +41,7 @@ def migrate_path(path: str, log: MigrationLog) -> dict[str, str | None]:
     changed: dict[str, str | None] = {}
     own = names_registered_in(path)
     for file in _files(path):
-        text = _read(file)
+        text = read_source(file)
         if text is None:
             log.leave(file, "this is not UTF-8; nothing in it was changed")
         elif file.endswith(".py"):
@@ -62,19 +62,22 @@ def migrate_path(path: str, log: MigrationLog) -> dict[str, str | None]:
                 changed.update({name: _with_line_ends_of(name, new) for name, new in texts.items()})
         else:
             changed[file] = _migrate_text(text, file, log)
-    return {file: text for file, text in changed.items() if text is None or text != _read(file)}
+    return {file: text for file, text in changed.items() if text is None or text != read_source(file)}
 
 
 def names_registered_in(path: str) -> set[str]:
     """The names under which the Python files of a project register classes."""
     return {
-        name for file in _files(path) if file.endswith(".py") for name in registered_names(_read(file) or "")
+        name
+        for file in _files(path)
+        if file.endswith(".py")
+        for name in registered_names(read_source(file) or "")
     }
 
 
 def _with_line_ends_of(file: str, text: str) -> str:
     """The text with the line ends of a file."""
-    before = _read(file) or ""
+    before = read_source(file) or ""
     return text.replace("\n", "\r\n") if "\r\n" in before and "\r\n" not in text else text
 
 
@@ -150,20 +153,18 @@ def _files(path: str) -> Iterator[str]:
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
         for name in sorted(names):
-            if name.endswith((*_CONFIG_SUFFIXES, *_TEXT_SUFFIXES, ".py", ".ipynb")) or name in (
-                *_TEXT_NAMES,
-                _PLUGINS,
+            file = os.path.join(folder, name)
+            is_text = name.endswith((*_TEXT_SUFFIXES, ".ipynb")) or name in _TEXT_NAMES
+            if (
+                name.endswith((*_CONFIG_SUFFIXES, ".py"))
+                or name == _PLUGINS
+                or (is_text and "allennlp" in (read_source(file) or ""))
             ):
-                file = os.path.join(folder, name)
-                if (
-                    name.endswith((*_CONFIG_SUFFIXES, ".py"))
-                    or name == _PLUGINS
-                    or "allennlp" in (_read(file) or "")
-                ):
-                    yield file
+                yield file
 
 
-def _read(file: str) -> str | None:
+def read_source(file: str) -> str | None:
+    """The text of a file with its line ends: empty for a file that does not exist, None if it is not UTF-8."""
     try:
         with open(file, encoding="utf-8", newline="") as stream:
             return stream.read()

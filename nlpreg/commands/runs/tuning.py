@@ -73,6 +73,11 @@ class Search:
         """Machine and folder of the trials."""
         return f"{socket.gethostname()}:{os.path.abspath(self.folder)}"
 
+    @property
+    def key(self) -> str:
+        """The metric in `metrics.json`."""
+        return f"best_validation_{self.metric[1:]}"
+
 
 def tune_from_args(args: argparse.Namespace) -> None:
     """Run the command with parsed arguments: search, and print the table of the trials."""
@@ -122,15 +127,12 @@ def _prepare(search: Search, recover: bool, force: bool, config_file: str) -> No
     os.makedirs(search.folder, exist_ok=True)
     if not (recover or force):
         return
-    optuna = optional("optuna", extra="optuna")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna = _optuna()
     file = search.storage.removeprefix("sqlite:///")  # optuna would make it
-    try:
+    with _storage_errors(search):
         is_there = (file == search.storage or os.path.isfile(file)) and search.study in (
             optuna.study.get_all_study_names(search.storage)
         )
-    except Exception as error:  # of whichever database the URL leads to
-        raise ConfigurationError(f"--storage: {search.storage}: cannot be used ({error})") from error
     if recover and not is_there:
         raise ConfigurationError(
             f"{search.storage}: --recover expects a study {search.study!r}, but there is none; leave --recover out to begin one"
@@ -162,173 +164,175 @@ def tune(search: Search, num_trials: int, parallel: int = 1, options: Sequence[s
     Raises:
         ConfigurationError: the study belongs to another config or space.
     """
-    optuna = optional("optuna", extra="optuna")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     # held while a study or a trial is created, which two processes must not do at the same time
     lock = filelock.FileLock(os.path.join(search.folder, f"{FOLDER}.lock"))
     with lock:
-        study = _study(optuna, search)
+        study = _Study(search)
     mine: dict[str, int] = {}
-    seconds: dict[int, float] = {}
     with Processes(search.folder, parallel) as processes:
         while True:
             while not processes.is_full:
                 with lock:
-                    number = _next_trial(
-                        optuna, study, search, num_trials, processes, options, set(mine.values())
-                    )
+                    number = study.start_next(num_trials, processes, options, set(mine.values()))
                 if number is None:
                     break
                 mine[f"trial_{number}"] = number
-            if not len(processes) and not _unfinished(optuna, study, search):
+            if not len(processes) and not study.unfinished():
                 break
             time.sleep(POLL_SECONDS)
             with lock:  # otherwise another process might resume a trial that has just ended
                 for ended in processes.ended():
-                    number = mine.pop(ended.name)
-                    seconds[number] = ended.seconds
-                    _report_result(optuna, study, search, number, ended)
-                    _group_of(optuna, study, search, seconds).write(search.folder)
-    group = _group_of(optuna, study, search, seconds)
+                    study.report_result(mine.pop(ended.name), ended)
+                    study.group().write(search.folder)
+    group = study.group()
     group.write(search.folder)
     return group
 
 
-def _group_of(
-    optuna: Any, study: Any, search: Search, seconds: Mapping[int, float] | None = None
-) -> RunGroup:
-    """The trials of a study as a group of runs."""
-    states = optuna.trial.TrialState
-    statuses = {states.COMPLETE: DONE, states.PRUNED: PRUNED, states.FAIL: FAILED}
-    runs = []
-    key = f"best_validation_{search.metric[1:]}"
-    for trial in study.get_trials(deepcopy=False):
-        run = SubRun(
-            f"trial_{trial.number}", _changes(search.space, trial), status=statuses.get(trial.state, WAITING)
-        )
-        if run.status == DONE:
-            # for a trial of another machine, only the reported value is known
-            with contextlib.suppress(ConfigurationError):
-                run.metrics = read_json(os.path.join(search.folder, run.name), METRICS_NAME)
-            run.metrics = run.metrics or {key: trial.value}
-        elif run.status == PRUNED and trial.intermediate_values:
-            run.metrics = {key: trial.intermediate_values[max(trial.intermediate_values)]}
-        run.error = str(trial.user_attrs.get("error", ""))
-        if trial.duration is not None:
-            run.seconds = round((seconds or {}).get(trial.number, trial.duration.total_seconds()), 1)
-        runs.append(run)
-    return RunGroup(search.metric, search.config, runs)
+class _Study:
+    """The Optuna study of a search, which is loaded, or created.
 
-
-def _study(optuna: Any, search: Search) -> Any:
-    """Load the study, or create it.
+    Args:
+        search: the search.
 
     Raises:
         ConfigurationError: the study belongs to another config, space or metric, or the storage cannot be used.
     """
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._optuna = optuna = _optuna()
+        self._seconds: dict[int, float] = {}
+        """Durations of the trials that this process has trained, by number."""
+        with _storage_errors(search):
+            self._study = optuna.create_study(
+                study_name=search.study,
+                storage=search.storage,
+                direction="maximize" if search.metric.startswith("+") else "minimize",
+                pruner=getattr(optuna.pruners, search.pruner or "NopPruner")(),
+                load_if_exists=True,
+            )
+        shared = {
+            CONFIG: json.dumps(search.config, sort_keys=True),
+            SPACE: repr(search.space),
+            METRIC: search.metric,
+        }
+        known = self._study.user_attrs
+        for name, value in shared.items():
+            if name not in known:
+                self._study.set_user_attr(name, value)
+            elif known[name] != value:
+                what = {CONFIG: "config", SPACE: "space", METRIC: "metric"}[name]
+                raise ConfigurationError(
+                    f"{search.storage}: the study {search.study!r} belongs to another {what}; restore that to resume it, or give "
+                    "another folder, or another name with --study"
+                )
+
+    def group(self) -> RunGroup:
+        """The trials as a group of runs."""
+        search, states = self._search, self._optuna.trial.TrialState
+        statuses = {states.COMPLETE: DONE, states.PRUNED: PRUNED, states.FAIL: FAILED}
+        runs = []
+        for trial in self._study.get_trials(deepcopy=False):
+            changes = _changes(search.space, trial)
+            run = SubRun(f"trial_{trial.number}", changes, status=statuses.get(trial.state, WAITING))
+            if run.status == DONE:
+                # for a trial of another machine, only the reported value is known
+                with contextlib.suppress(ConfigurationError):
+                    run.metrics = read_json(os.path.join(search.folder, run.name), METRICS_NAME)
+                run.metrics = run.metrics or {search.key: trial.value}
+            elif run.status == PRUNED and trial.intermediate_values:
+                run.metrics = {search.key: trial.intermediate_values[max(trial.intermediate_values)]}
+            run.error = str(trial.user_attrs.get("error", ""))
+            if trial.duration is not None:
+                run.seconds = round(self._seconds.get(trial.number, trial.duration.total_seconds()), 1)
+            runs.append(run)
+        return RunGroup(search.metric, search.config, runs)
+
+    def unfinished(self) -> list[Any]:
+        """The trials of this folder that are running, or were running when their process was killed."""
+        location = self._search.location
+        trials = self._study.get_trials(deepcopy=False, states=(self._optuna.trial.TrialState.RUNNING,))
+        return [trial for trial in trials if trial.user_attrs.get(LOCATION, location) == location]
+
+    def start_next(
+        self, num_trials: int, processes: Processes, options: Sequence[str], mine: set[int]
+    ) -> int | None:
+        """Start an unfinished trial of a killed process, otherwise a new one; None if there is none to start."""
+        search = self._search
+        for trial in self.unfinished():
+            if trial.number not in mine and self._started(trial, processes, options):
+                logger.info("trial_%d: resumes", trial.number)
+                return int(trial.number)
+        existing = len(self._study.get_trials(deepcopy=False))
+        if existing >= num_trials:
+            return None
+        # A new sampler for each trial: its values depend on the earlier trials and the seed, but not on interruptions of the
+        # search.
+        self._study.sampler = self._optuna.samplers.TPESampler(seed=search.seed + existing)
+        trial = self._study.ask({dimension.key: dimension.distribution() for dimension in search.space})
+        trial.set_user_attr(LOCATION, search.location)
+        self._started(trial, processes, options)
+        logger.info("trial_%d: started with %s", trial.number, json.dumps(_changes(search.space, trial)))
+        return int(trial.number)
+
+    def _started(self, trial: Any, processes: Processes, options: Sequence[str]) -> bool:
+        search = self._search
+        config = with_changes(search.config, _changes(search.space, trial), "the space")
+        callback = {
+            "type": "optuna_pruning",
+            "storage": search.storage,
+            "study": search.study,
+            "trial": trial.number,
+            "metric": f"validation_{search.metric[1:]}",
+            "pruner": search.pruner,
+        }
+        pruning = ["--callback", json.dumps(callback)] if search.pruner else []
+        return processes.start(f"trial_{trial.number}", config, [*options, *pruning])
+
+    def report_result(self, number: int, ended: Ended) -> None:
+        """Report the result of a trial to the study."""
+        self._seconds[number] = ended.seconds
+        search, states = self._search, self._optuna.trial.TrialState
+        run = SubRun(ended.name)
+        record_end(run, ended, os.path.join(search.folder, ended.name))
+        trials = self._study.get_trials(deepcopy=False)
+        attributes = next(trial.user_attrs for trial in trials if trial.number == number)
+        value = run.metrics.get(search.key)
+        if run.status == DONE and isinstance(value, (int, float)):
+            self._study.tell(number, float(value))
+            logger.info("%s: %s %.4f", run.name, search.metric[1:], value)
+        elif run.status != DONE and PRUNED_AT in attributes:
+            self._study.tell(number, state=states.PRUNED)
+            logger.info("%s: pruned after epoch %d", run.name, attributes[PRUNED_AT])
+        else:
+            error = run.error or f"its metrics have no {search.key}"
+            with contextlib.suppress(NotImplementedError):
+                self._optuna.trial.Trial(self._study, self._identifier(number)).set_user_attr("error", error)
+            self._study.tell(number, state=states.FAIL)
+            logger.error("%s: failed: %s", run.name, error)
+
+    def _identifier(self, number: int) -> int:
+        """The id of a trial in the storage."""
+        storage = self._optuna.storages.get_storage(self._search.storage)
+        study = storage.get_study_id_from_name(self._search.study)
+        return int(storage.get_trial_id_from_study_id_trial_number(study, number))
+
+
+def _optuna() -> Any:
+    """The package optuna, without its messages about single trials."""
+    optuna = optional("optuna", extra="optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+@contextlib.contextmanager
+def _storage_errors(search: Search) -> Iterator[None]:
+    """Context manager that names the option in errors of the storage."""
     try:
-        study = optuna.create_study(
-            study_name=search.study,
-            storage=search.storage,
-            direction="maximize" if search.metric.startswith("+") else "minimize",
-            pruner=getattr(optuna.pruners, search.pruner)() if search.pruner else optuna.pruners.NopPruner(),
-            load_if_exists=True,
-        )
+        yield
     except Exception as error:  # of whichever database the URL leads to
         raise ConfigurationError(f"--storage: {search.storage}: cannot be used ({error})") from error
-    shared = {
-        CONFIG: json.dumps(search.config, sort_keys=True),
-        SPACE: repr(search.space),
-        METRIC: search.metric,
-    }
-    known = study.user_attrs
-    for name, value in shared.items():
-        if name not in known:
-            study.set_user_attr(name, value)
-        elif known[name] != value:
-            what = {CONFIG: "config", SPACE: "space", METRIC: "metric"}[name]
-            raise ConfigurationError(
-                f"{search.storage}: the study {search.study!r} belongs to another {what}; restore that to resume it, or give "
-                "another folder, or another name with --study"
-            )
-    return study
-
-
-def _next_trial(
-    optuna: Any,
-    study: Any,
-    search: Search,
-    num_trials: int,
-    processes: Processes,
-    options: Sequence[str],
-    mine: set[int],
-) -> int | None:
-    """Start an unfinished trial of a killed process, otherwise a new one; None if there is none to start."""
-    for trial in _unfinished(optuna, study, search):
-        if trial.number not in mine and _started(search, trial, processes, options):
-            logger.info("trial_%d: resumes", trial.number)
-            return int(trial.number)
-    existing = len(study.get_trials(deepcopy=False))
-    if existing >= num_trials:
-        return None
-    # A new sampler for each trial: its values depend on the earlier trials and the seed, but not on interruptions of the
-    # search.
-    study.sampler = optuna.samplers.TPESampler(seed=search.seed + existing)
-    trial = study.ask({dimension.key: dimension.distribution() for dimension in search.space})
-    trial.set_user_attr(LOCATION, search.location)
-    _started(search, trial, processes, options)
-    logger.info("trial_%d: started with %s", trial.number, json.dumps(_changes(search.space, trial)))
-    return int(trial.number)
-
-
-def _unfinished(optuna: Any, study: Any, search: Search) -> list[Any]:
-    """The trials of this folder that are running, or were running when their process was killed."""
-    states = (optuna.trial.TrialState.RUNNING,)
-    trials = study.get_trials(deepcopy=False, states=states)
-    return [trial for trial in trials if trial.user_attrs.get(LOCATION, search.location) == search.location]
-
-
-def _started(search: Search, trial: Any, processes: Processes, options: Sequence[str]) -> bool:
-    name = f"trial_{trial.number}"
-    config = with_changes(search.config, _changes(search.space, trial), "the space")
-    callback = {
-        "type": "optuna_pruning",
-        "storage": search.storage,
-        "study": search.study,
-        "trial": trial.number,
-        "metric": f"validation_{search.metric[1:]}",
-        "pruner": search.pruner,
-    }
-    pruning = ["--callback", json.dumps(callback)] if search.pruner else []
-    return processes.start(name, config, [*options, *pruning])
-
-
-def _report_result(optuna: Any, study: Any, search: Search, number: int, ended: Ended) -> None:
-    """Report the result of a trial to the study."""
-    states = optuna.trial.TrialState
-    run = SubRun(ended.name)
-    record_end(run, ended, os.path.join(search.folder, ended.name))
-    trial = next(trial for trial in study.get_trials(deepcopy=False) if trial.number == number)
-    value = run.metrics.get(f"best_validation_{search.metric[1:]}")
-    if run.status == DONE and isinstance(value, (int, float)):
-        study.tell(number, float(value))
-        logger.info("%s: %s %.4f", run.name, search.metric[1:], value)
-    elif run.status != DONE and PRUNED_AT in trial.user_attrs:
-        study.tell(number, state=states.PRUNED)
-        logger.info("%s: pruned after epoch %d", run.name, trial.user_attrs[PRUNED_AT])
-    else:
-        error = run.error or f"its metrics have no best_validation_{search.metric[1:]}"
-        with contextlib.suppress(NotImplementedError):
-            optuna.trial.Trial(study, _identifier(optuna, search, number)).set_user_attr("error", error)
-        study.tell(number, state=states.FAIL)
-        logger.error("%s: failed: %s", run.name, error)
-
-
-def _identifier(optuna: Any, search: Search, number: int) -> int:
-    """The id of a trial in the storage."""
-    storage = optuna.storages.get_storage(search.storage)
-    study = storage.get_study_id_from_name(search.study)
-    return int(storage.get_trial_id_from_study_id_trial_number(study, number))
 
 
 def _changes(space: Sequence[Dimension], trial: Any) -> dict[str, Any]:
