@@ -64,8 +64,7 @@ class _ElmoCharacterEncoder(CnnHighwayEncoder):
         h5py = optional("h5py", extra="hdf5")
         with h5py.File(cached_path(weight_file), "r") as file:
             self._load_weights(file, weight_file)
-        for parameter in self.parameters():
-            parameter.requires_grad = requires_grad
+        self.requires_grad_(requires_grad)
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:  # type: ignore[override]  # from ids, with boundaries
         """Encode a batch."""

@@ -170,8 +170,7 @@ class ElmoLstm(EncoderBase):
         layer.state_linearity.weight.data.copy_(kernel[:, layer.input_size :])
         layer.state_linearity.bias.data.copy_(bias)
         layer.state_projection.weight.data.copy_(projection)
-        for parameter in layer.parameters():
-            parameter.requires_grad = self.requires_grad
+        layer.requires_grad_(self.requires_grad)
 
 
 def _reorder_gates(weight: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def run_direction(
         )  # fmt: skip
         state = tuple(final)
         # The kernels write step after step, so this is how the output lies in memory.
-        outputs.append(pad_end(output.transpose(0, 1), 1, num_rows - num_active))
+        outputs.append(pad_end(output.transpose(0, 1), num_rows - num_active))
     if ended:
         parts_of_states = zip(state, *reversed(ended), strict=True)
         state = tuple(torch.cat(parts, dim=1) for parts in parts_of_states)
@@ -223,7 +223,7 @@ def run_padded(
     elif inputs.device.type != "cpu" and not (module.bidirectional or all_layers):
         outputs, final = [_run_whole(module, inputs, lengths, state)], None
     else:
-        rows = rows_of(inputs, lengths, _weights(module, module.num_layers - 1, False), is_exact)
+        rows = rows_of(inputs, lengths, module.all_weights[-1], is_exact)
         sorted_state = None if state is None else rows.sort_states(state)
         outputs, final = _run_layers(module, rows.sort(inputs), rows, sorted_state, is_exact)
         outputs = [rows.restore(output) for output in (outputs if all_layers else outputs[-1:])]
@@ -256,12 +256,13 @@ def _run_layers(
 ) -> tuple[list[Tensor], States]:
     """The outputs of each layer and all final states, over sorted rows or, given only lengths, rows in any order."""
     directions = (False, True) if module.bidirectional else (False,)
+    all_weights = module.all_weights  # of each layer and direction
     finals: list[States] = []
     layers: list[Tensor] = []
     for layer in range(module.num_layers):
         outputs = []
         for is_backward in directions:
-            weights = _weights(module, layer, is_backward)
+            weights = all_weights[len(finals)]
             initial = _initial_state(module, inputs, state, len(finals))
             if not isinstance(rows, Tensor):
                 output, final = run_direction(module.mode, inputs, rows, initial, weights, is_backward)
@@ -278,13 +279,6 @@ def _run_layers(
     if len(finals) == 1:
         return layers, finals[0]
     return layers, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
-
-
-def _weights(module: nn.RNNBase, layer: int, is_backward: bool) -> list[Tensor]:
-    """The weights of one layer and direction, in the order that torch's kernels take them."""
-    suffix = f"l{layer}_reverse" if is_backward else f"l{layer}"
-    names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] if module.bias else ["weight_ih", "weight_hh"]
-    return [getattr(module, f"{name}_{suffix}") for name in names]
 
 
 def _initial_state(module: nn.RNNBase, inputs: Tensor, state: States | None, index: int) -> States:

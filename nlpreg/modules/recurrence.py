@@ -103,7 +103,7 @@ class SortedRows:
         if self.is_full:
             return tensor
         if not self.longest:
-            return pad_end(tensor, 1, self.num_steps)
+            return pad_end(tensor, self.num_steps)
         return self._moves[1](tensor.transpose(0, 1))
 
     def sort_states(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -176,14 +176,9 @@ class _Move(NamedTuple):
         return rows.view(*self.shape, rows.size(1))
 
 
-def pad_end(tensor: Tensor, dim: int, count: int) -> Tensor:
-    """Add zeros at the end of dimension 0 or 1 of (B, T, D).
-
-    Without any to add, the tensor itself; torch would copy it.
-    """
-    if not count:
-        return tensor
-    return functional.pad(tensor, (0, 0, 0, 0, 0, count) if dim == 0 else (0, 0, 0, count))
+def pad_end(tensor: Tensor, count: int) -> Tensor:
+    """Append zeros to (B, T, D) in dimension 1; with none to append, the tensor itself, which torch would copy."""
+    return functional.pad(tensor, (0, 0, 0, count)) if count else tensor
 
 
 def reversed_positions(lengths: Tensor, num_steps: int) -> Tensor:
@@ -280,7 +275,7 @@ def run_recurrence(
     outputs: list[Tensor] = []
     if not go_forward:
         # Backward, the longest row starts alone, and shorter rows join at their last word.
-        state = _first_rows(initial, 0)
+        state = (initial[0][:0], initial[1][:0])
         for x in reversed(inputs):
             state = _append_rows(state, initial, x.size(0))
             state = step(x, state)
@@ -293,16 +288,11 @@ def run_recurrence(
         num_active = x.size(0)
         if num_active < state[0].size(0):
             ended.append((state[0][num_active:], state[1][num_active:]))
-            state = _first_rows(state, num_active)
+            state = (state[0][:num_active], state[1][:num_active])
         state = step(x, state)
         outputs.append(state[0])
     ended.append(state)
     return outputs, (torch.cat([h for h, _ in reversed(ended)]), torch.cat([c for _, c in reversed(ended)]))
-
-
-def _first_rows(state: LstmState, num_rows: int) -> LstmState:
-    """The states of the longest rows."""
-    return state[0][:num_rows], state[1][:num_rows]
 
 
 def _append_rows(state: LstmState, initial: LstmState, num_rows: int) -> LstmState:
@@ -310,12 +300,8 @@ def _append_rows(state: LstmState, initial: LstmState, num_rows: int) -> LstmSta
     joined = state[0].size(0)
     if joined == num_rows:
         return state
-    if joined == 0:
-        return _first_rows(initial, num_rows)
-    return (
-        torch.cat([state[0], initial[0][joined:num_rows]]),
-        torch.cat([state[1], initial[1][joined:num_rows]]),
-    )
+    h, c = (torch.cat([own, first[joined:num_rows]]) for own, first in zip(state, initial, strict=True))
+    return h, c
 
 
 def run_padded_recurrence(

@@ -58,9 +58,7 @@ class BertPooler(Seq2VecEncoder):
                 f"bert_pooler: expected a transformer with a pooler, {pretrained_model} has none"
             )
         self._dropout = nn.Dropout(p=dropout)
-        self.pooler = copy.deepcopy(pooler)
-        for parameter in self.pooler.parameters():
-            parameter.requires_grad = requires_grad
+        self.pooler = copy.deepcopy(pooler).requires_grad_(requires_grad)
         self._input_dim = self._output_dim = int(self.pooler.dense.out_features)
 
     def forward(

@@ -90,8 +90,9 @@ class BidirectionalEndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         # (B, S, D / 2)
         before = batched_index_select(forward_half, (starts - 1).clamp(min=0))
         after = batched_index_select(backward_half, (ends + 1).clamp(max=sequence_tensor.size(1) - 1))
-        before = torch.where(is_first, self._boundary_vector("_start_sentinel", before), before)
-        after = torch.where(is_last, self._boundary_vector("_end_sentinel", after), after)
+        zero = before.new_zeros(1)
+        before = torch.where(is_first, self._start_sentinel if self._use_sentinels else zero, before)
+        after = torch.where(is_last, self._end_sentinel if self._use_sentinels else zero, after)
         forward_spans = combine_tensors(
             self._forward_combination, [before, batched_index_select(forward_half, ends)]
         )
@@ -99,9 +100,3 @@ class BidirectionalEndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
             self._backward_combination, [after, batched_index_select(backward_half, starts)]
         )
         return torch.cat([forward_spans, backward_spans], dim=-1)
-
-    def _boundary_vector(self, sentinel: str, like: Tensor) -> Tensor:
-        vector: Tensor = (
-            getattr(self, sentinel) if self._use_sentinels else like.new_zeros(1, 1, like.size(-1))
-        )
-        return vector

@@ -125,9 +125,6 @@ def _float_or_nan(text: str) -> float:
         return float("nan")
 
 
-# AllenNLP has these names in this module.
-
-
 class UnknownIdError(ConfigurationError):
     """An id for which a table has no vector."""
 
@@ -407,11 +404,11 @@ class UnknownDropoutEmbedding(Embedding):
         self,
         extended_vocab: Vocabulary,
         vocab_namespace: str | None = None,
-        extension_pretrained_file: str | None = None,
-        model_path: str | None = None,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         """Add rows for new entries of the vocabulary, see `Embedding`; old words keep their probabilities."""
-        super().extend_vocab(extended_vocab, vocab_namespace, extension_pretrained_file, model_path)
+        super().extend_vocab(extended_vocab, vocab_namespace, *args, **kwargs)
         namespace = vocab_namespace or self._vocab_namespace
         known = self.unknown_probabilities
         if namespace and self.num_embeddings > len(known):

@@ -51,8 +51,7 @@ def load_language_model(
     # A running-text model carries its state from batch to batch; the texts embedded here are independent.
     archive.model.contextualizer.stateful = False
     archive.model.delete_softmax()
-    for parameter in archive.model.parameters():
-        parameter.requires_grad = requires_grad
+    archive.model.requires_grad_(requires_grad)
     return archive
 
 

@@ -119,8 +119,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
 
         self.train_parameters = train_parameters
         if not train_parameters:
-            for parameter in self.transformer_model.parameters():
-                parameter.requires_grad = False
+            self.transformer_model.requires_grad_(False)
         if lora is not None:  # adds low-rank adapters and freezes all other parameters
             peft = optional("peft", extra="lora")
             peft.inject_adapter_in_model(peft.LoraConfig(**lora), self.transformer_model)

@@ -42,22 +42,22 @@ class RegularizerApplicator(FromParams):
             self._is_checked = True
         total: Tensor | float = 0.0
         for name, parameter in module.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            for pattern, regularizer in self._regularizers:
-                if re.search(pattern, name):
-                    total = total + regularizer(parameter)
-                    break
+            index = self._deciding(name) if parameter.requires_grad else None
+            if index is not None:
+                total = total + self._regularizers[index][1](parameter)
         return total
+
+    def _deciding(self, name: str) -> int | None:
+        """The index of the first expression that is found in a name."""
+        return next(
+            (i for i, (pattern, _) in enumerate(self._regularizers) if re.search(pattern, name)), None
+        )
 
     def _check_patterns(self, names: list[str]) -> None:
         """Make sure that every expression decides about a parameter."""
         patterns = [pattern for pattern, _ in self._regularizers]
         check_patterns_match("regularizer", patterns, names)
-        deciding = {
-            next((i for i, pattern in enumerate(patterns) if re.search(pattern, name)), None)
-            for name in names
-        }
+        deciding = {self._deciding(name) for name in names}
         for i, pattern in enumerate(patterns):
             if i not in deciding:
                 logger.warning(
