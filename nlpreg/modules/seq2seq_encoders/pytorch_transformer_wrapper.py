@@ -77,10 +77,8 @@ class PytorchTransformer(Seq2SeqEncoder):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
         self._sinusoidal_positional_encoding = positional_encoding == "sinusoidal"
-        self._positional_embedding = (
-            nn.Embedding(positional_embedding_size, input_dim) if positional_encoding == "embedding" else None
-        )
         self.max_length = positional_embedding_size if positional_encoding == "embedding" else None
+        self._positional_embedding = nn.Embedding(self.max_length, input_dim) if self.max_length else None
 
     def forward(self, inputs: Tensor, mask: Tensor | None) -> Tensor | list[Tensor]:
         """Encode a batch."""

@@ -59,18 +59,14 @@ class CharacterLanguageModelEmbedder(TokenEmbedder):
             )
         if not archive_files:
             raise ConfigurationError("archive_files: expected at least one archive, got none")
-        self.language_models = nn.ModuleList(
-            _Reader(load_language_model(file, requires_grad).model, file) for file in archive_files
-        )
+        readers = [_Reader(load_language_model(file, requires_grad).model, file) for file in archive_files]
+        self.language_models = nn.ModuleList(readers)
+        self.output_dim = sum(reader.output_dim for reader in readers)
         self._requires_grad = requires_grad
         self._boundary = ord(boundary) + 1
         self._dropout = Dropout(dropout)
         self._cache_size = cache_size
         self._cache: OrderedDict[bytes, Tensor] = OrderedDict()
-
-    def get_output_dim(self) -> int:
-        """Width of the vector of each word."""
-        return sum(reader.output_dim for reader in self.language_models)  # type: ignore[misc]  # of each _Reader
 
     def train(self, mode: bool = True) -> "CharacterLanguageModelEmbedder":
         """Switch to training or evaluation; language models that are not trained stay in evaluation."""

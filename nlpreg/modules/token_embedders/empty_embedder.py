@@ -13,9 +13,7 @@ class EmptyEmbedder(TokenEmbedder):
         anything -> None.
     """
 
-    def get_output_dim(self) -> int:
-        """Zero."""
-        return 0
+    output_dim = 0
 
     def forward(self, *inputs: torch.Tensor, **named_inputs: torch.Tensor) -> None:
         """Return None."""

@@ -19,11 +19,7 @@ class PassThroughTokenEmbedder(TokenEmbedder):
 
     def __init__(self, hidden_dim: PositiveInt) -> None:
         super().__init__()
-        self.hidden_dim = hidden_dim
-
-    def get_output_dim(self) -> int:
-        """Width of the vector of each token."""
-        return self.hidden_dim
+        self.hidden_dim = self.output_dim = hidden_dim
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return `tokens` as they are."""

@@ -77,10 +77,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
             overlap=overlap,
         )
         self.sub_token_mode = sub_token_mode
-
-    def get_output_dim(self) -> int:
-        """Width of the vector of each word."""
-        return self._matched_embedder.get_output_dim()
+        self.output_dim = self._matched_embedder.get_output_dim()
 
     def forward(
         self,

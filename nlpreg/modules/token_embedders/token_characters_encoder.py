@@ -47,11 +47,7 @@ class TokenCharactersEncoder(TokenEmbedder):
         self._embedding = TimeDistributed(embedding)
         self._encoder = TimeDistributed(encoder)
         self._dropout = Dropout(dropout) if dropout > 0 else None
-
-    def get_output_dim(self) -> int:
-        """Width of the vector of each token."""
-        encoder: Any = self._encoder.module
-        return int(encoder.get_output_dim())
+        self.output_dim = encoder.get_output_dim()
 
     def forward(self, token_characters: Tensor) -> Tensor:
         """Encode each word of a batch."""

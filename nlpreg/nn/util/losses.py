@@ -181,7 +181,7 @@ class _LinearSoftmaxNll(torch.autograd.Function):
                 logits = None if target_logits is None else target_logits[rows]
                 total += _chunk(inputs[rows], layer, columns[rows], logits, grads)
         ctx.save_for_backward(
-            _joined(grads.inputs), _first(grads.weight), _first(grads.bias), _joined(grads.logits)
+            _joined(grads.inputs), _joined(grads.weight), _joined(grads.bias), _joined(grads.logits)
         )
         ctx.dtypes = [inputs.dtype, weight.dtype, bias.dtype, getattr(target_logits, "dtype", exact)]
         return total
@@ -223,10 +223,6 @@ def _joined(chunks: list[Tensor] | None) -> Tensor | None:
     if chunks is None:
         return None
     return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
-
-
-def _first(sums: list[Tensor] | None) -> Tensor | None:
-    return None if sums is None else sums[0]
 
 
 @dataclass

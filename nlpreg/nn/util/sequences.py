@@ -72,12 +72,10 @@ def get_token_ids_from_text_field_tensors(text_field_tensors: TextFieldInput) ->
     Raises:
         NotImplementedError: no tensor can be taken for the ids.
     """
-    for name, tensor in _named_tensors(text_field_tensors):
-        if name in _ID_NAMES:
-            return tensor
-    for value in text_field_tensors.values():
-        if isinstance(value, Tensor):
-            return value
+    named = [tensor for name, tensor in _named_tensors(text_field_tensors) if name in _ID_NAMES]
+    flat = [value for value in text_field_tensors.values() if isinstance(value, Tensor)]
+    if named or flat:
+        return (named or flat)[0]
     raise NotImplementedError(
         f"no tensor named {', '.join(_ID_NAMES)} in the text field; its indexers are {sorted(text_field_tensors)}"
     )
@@ -89,12 +87,9 @@ def get_token_offsets_from_text_field_inputs(text_field_inputs: Sequence[Any]) -
     Args:
         text_field_inputs: positional arguments as a forward hook sees them; the first is the text field.
     """
-    for argument in text_field_inputs:
-        if isinstance(argument, Mapping):
-            for name, tensor in _named_tensors(argument):
-                if name == "offsets":
-                    return tensor
-    return None
+    text_fields = (argument for argument in text_field_inputs if isinstance(argument, Mapping))
+    named = (pair for text_field in text_fields for pair in _named_tensors(text_field))
+    return next((tensor for name, tensor in named if name == "offsets"), None)
 
 
 def sort_batch_by_length(tensor: Tensor, sequence_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
