@@ -14,29 +14,6 @@ from nlpreg.models.model import Model
 from nlpreg.nn import util
 
 
-def embedding_layer(model: Model) -> torch.nn.Module:
-    """The word embedding of a model.
-
-    Raises:
-        RuntimeError: the model has no embedding layer of a known type.
-    """
-    layer: torch.nn.Module = util.find_embedding_layer(model)
-    return layer
-
-
-def text_field_embedder(model: Model) -> torch.nn.Module:
-    """The first text field embedder of a model.
-
-    Raises:
-        RuntimeError: there is none.
-    """
-    try:
-        embedder: torch.nn.Module = util.find_text_field_embedder(model)
-    except ValueError as error:
-        raise RuntimeError(str(error)) from error
-    return embedder
-
-
 def input_gradients(
     model: Model, instances: list[Instance], layer: torch.nn.Module, embedder: torch.nn.Module
 ) -> tuple[list[torch.Tensor], dict[str, Any]]:

@@ -25,12 +25,8 @@ from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.tokenizers import EnglishTokenizer, LettersDigitsTokenizer, SpacyTokenizer, Tokenizer
 from nlpreg.models import Archive, Model, load_archive
-from nlpreg.models.interpretation import (
-    captured_outputs,
-    embedding_layer,
-    input_gradients,
-    text_field_embedder,
-)
+from nlpreg.models.interpretation import captured_outputs, input_gradients
+from nlpreg.nn.util import find_embedding_layer, find_text_field_embedder
 
 P = TypeVar("P", bound="Predictor")
 
@@ -169,7 +165,7 @@ class Predictor(Registrable):
         Raises:
             RuntimeError: none was found.
         """
-        return self._part_of_model(embedding_layer, "embedding layer", "get_interpretable_layer")
+        return self._part_of_model(find_embedding_layer, "embedding layer", "get_interpretable_layer")
 
     def get_interpretable_text_field_embedder(self) -> torch.nn.Module:
         """The text field embedder of the model; override it for models without one.
@@ -178,7 +174,7 @@ class Predictor(Registrable):
             RuntimeError: none was found.
         """
         return self._part_of_model(
-            text_field_embedder, "text field embedder", "get_interpretable_text_field_embedder"
+            find_text_field_embedder, "text field embedder", "get_interpretable_text_field_embedder"
         )
 
     def _part_of_model(
@@ -187,7 +183,7 @@ class Predictor(Registrable):
         """What `find` finds in the model; the error names the method to override."""
         try:
             return find(self._model)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise RuntimeError(f"no {what} was found: override {type(self).__name__}.{method}") from error
 
     def capture_model_internals(
