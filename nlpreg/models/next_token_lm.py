@@ -96,7 +96,11 @@ class NextTokenLM(TokenPredictionModel):
             "_mask": get_text_field_mask(tokens),
         }
         if target_ids is not None:
-            targets = _first_targets(get_token_ids_from_text_field_tensors(target_ids))
+            targets = get_token_ids_from_text_field_tensors(target_ids)
+            if targets.dim() > 2:
+                raise ValueError(f"target_ids: expected the shape (B,) or (B, n), got {tuple(targets.shape)}")
+            if targets.dim() == 2:
+                targets = targets[:, 0]
             output["loss"] = cross_entropy(scores, targets)
             self._perplexity(output["loss"], weight=targets.numel())
             output["batch_weight"] = torch.full((), targets.numel(), device=scores.device)
@@ -174,13 +178,9 @@ class NextTokenLM(TokenPredictionModel):
     def _next_token_scores(self, tokens: TextFieldTensors) -> Tensor:
         """The scores (B, V) of the tokens after the last one of each text."""
         mask = get_text_field_mask(tokens)
-        states = self._encode(tokens, mask)
+        states = nn.functional.pad(self._encode(tokens, mask), (0, 0, 0, 1))  # (B, T + 1, D)
         # A text without tokens continues from a state of zeros, alone as in a batch.
-        states = nn.functional.pad(states, (0, 0, 1, 0))  # (B, 1 + T, D)
-        numbers = torch.arange(1, mask.size(1) + 1, device=mask.device)
-        last = nn.functional.pad(numbers * mask, (1, 0)).amax(1)  # (B,), 0 where there are no tokens
-        places = last.view(-1, 1, 1).expand(-1, 1, states.size(2))
-        final = states.gather(1, places).squeeze(1)  # (B, D)
+        final = last_words(states, mask) * mask.any(1, keepdim=True)  # (B, D)
         scores: Tensor = self._language_model_head(self._dropout(final))
         return scores
 
@@ -203,14 +203,3 @@ class NextTokenLM(TokenPredictionModel):
             for text in output_dict["top_indices"].tolist()
         ]
         return super().make_output_human_readable(output_dict)
-
-
-def _first_targets(targets: Tensor) -> Tensor:
-    """The target of each text (B,): the only one, or the first of several.
-
-    Raises:
-        ValueError: `targets` has more than two dimensions.
-    """
-    if targets.dim() > 2:
-        raise ValueError(f"target_ids: expected the shape (B,) or (B, n), got {tuple(targets.shape)}")
-    return targets[:, 0] if targets.dim() == 2 else targets
