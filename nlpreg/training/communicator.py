@@ -46,8 +46,7 @@ class SeveralProcesses:
 
     def __init__(self) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        is_nccl = dist.get_backend() == "nccl"
-        self.device = torch.device("cuda", torch.cuda.current_device()) if is_nccl else torch.device("cpu")
+        self.device = collective_device()
         # Pickled objects are sent through gloo; with NCCL each of them would be copied to the GPU.
         self._group = dist.new_group(backend="gloo") if dist.get_backend() != "gloo" else None
 
@@ -88,6 +87,13 @@ class SeveralProcesses:
         values = [value]
         dist.broadcast_object_list(values, src=0, group=self._group)
         return values[0]
+
+
+def collective_device() -> torch.device:
+    """The device that tensors must be on for collective calls in the process group of the run."""
+    if dist.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 Communicator = Union[SingleProcess, SeveralProcesses]

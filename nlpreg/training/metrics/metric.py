@@ -12,6 +12,7 @@ from torch import distributed as dist
 
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.communicator import collective_device
 
 _local_only: ContextVar[bool] = ContextVar("metrics_of_this_rank_only", default=False)
 
@@ -37,12 +38,6 @@ def several_ranks() -> bool:
     return dist.get_world_size() > 1
 
 
-def _collective_device() -> torch.device:
-    if dist.get_backend() == "nccl":
-        return torch.device("cuda", torch.cuda.current_device())
-    return torch.device("cpu")
-
-
 def sum_over_ranks(*parts: Tensor) -> list[Tensor]:
     """Add up the tensors of all ranks, in one transfer.
 
@@ -56,7 +51,7 @@ def sum_over_ranks(*parts: Tensor) -> list[Tensor]:
     wide = torch.float32 if device.type == "mps" else torch.float64
     flat = torch.cat([part.detach().reshape(-1).to(device=device, dtype=wide) for part in parts])
     if several_ranks():
-        flat = flat.to(_collective_device())
+        flat = flat.to(collective_device())
         dist.all_reduce(flat)
     flat = flat.cpu().double()
     pieces = torch.split(flat, [part.numel() for part in parts])
@@ -74,7 +69,7 @@ def gather_over_ranks(part: Tensor) -> list[Tensor]:
     dtype = part.dtype if part.dtype == torch.uint8 else torch.float64
     if not several_ranks():
         return [part.cpu().to(dtype)]
-    part = part.to(device=_collective_device(), dtype=dtype).contiguous()
+    part = part.to(device=collective_device(), dtype=dtype).contiguous()
     ranks = dist.get_world_size()
     sizes = [torch.zeros(1, dtype=torch.long, device=part.device) for _ in range(ranks)]
     dist.all_gather(sizes, torch.tensor([part.size(0)], device=part.device))
