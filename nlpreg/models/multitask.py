@@ -163,13 +163,12 @@ class MultiTaskModel(Model):
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """The metrics of each head with a loss since the last reset, with `<head>_` before their names."""
         called = self._heads_called.get_metric(reset)
-        metrics = {
+        return {
             f"{name}_{key}": value
             for name, head in self._named_heads()
             if name in called
             for key, value in head.get_metrics(reset).items()
         }
-        return metrics
 
     def _named_heads(self) -> Iterator[tuple[str, Head]]:
         for name, head in self._heads.items():

@@ -144,7 +144,8 @@ class SpanBasedF1Measure(Metric):
             lengths = predicted.new_full((predicted.size(0),), predicted.size(1))  # (B,)
         else:
             lengths = mask.bool().sum(-1)
-        if self._tags_to_spans_function is not None or self._has_continuations():
+        self._refresh_table()
+        if self._tags_to_spans_function is not None or self._continued:
             self._count_in_lists(predicted, gold_labels, lengths)
         else:
             self._count_in_tensors(predicted, gold_labels, lengths)
@@ -210,10 +211,6 @@ class SpanBasedF1Measure(Metric):
     def _tag_strings(self, tag_ids: list[int], length: int) -> list[str]:
         return [self._label_vocabulary.get(tag_id, f"(no tag {tag_id})") for tag_id in tag_ids[:length]]
 
-    def _has_continuations(self) -> bool:
-        self._refresh_table()
-        return self._continued
-
     def _refresh_table(self) -> None:
         """Update the table if the vocabulary has grown."""
         if len(self._label_vocabulary) == self._table_size or self._label_encoding is None:
@@ -226,15 +223,13 @@ class SpanBasedF1Measure(Metric):
         self._table_size = len(self._label_vocabulary)
 
     def _table_on(self, device: torch.device) -> "TagTable":
-        self._refresh_table()
         assert self._table is not None
         if self._table.roles.device != device:
             self._table = TagTable(*(column.to(device) for column in self._table))
         return self._table
 
     def _learn_labels(self, labels: Iterable[str]) -> None:
-        known = set(self._labels)
-        self._labels = [*self._labels, *(label for label in dict.fromkeys(labels) if label not in known)]
+        self._labels = list(dict.fromkeys([*self._labels, *labels]))
 
     def _add(self, counts: Tensor) -> None:
         held = self._counts.to(counts)
@@ -250,14 +245,12 @@ class SpanBasedF1Measure(Metric):
         counts = self._counts_of_all_ranks()
         if reset:
             self.reset()
+        for label in self._ignore_classes:
+            counts.pop(label, None)
+        counts["overall"] = [sum(column) for column in zip([0, 0, 0], *counts.values(), strict=True)]
         metrics: dict[str, float] = {}
-        overall = [0, 0, 0]
         for label, of_label in counts.items():
-            if label in self._ignore_classes:
-                continue
             metrics.update(self._named_scores(label, *of_label))
-            overall = [sum(pair) for pair in zip(overall, of_label, strict=True)]
-        metrics.update(self._named_scores("overall", *overall))
         return metrics
 
     @staticmethod
@@ -275,18 +268,16 @@ class SpanBasedF1Measure(Metric):
 
     def _counts_of_all_ranks(self) -> dict[str, list[int]]:
         """Correct, wrong and missed spans of each label that occurred on any rank."""
-        own = {
-            label: [column[label] for column in self._read_columns()] for label in self._labels_with_counts()
+        columns = self._read_columns()
+        rows = {
+            label: [column[label] for column in columns] for label in list(dict.fromkeys(chain(*columns)))
         }
+        own = {label: row for label, row in rows.items() if any(row)}
         counts: dict[str, list[int]] = {}
         for share in gather_over_ranks(torch.tensor(list(json.dumps(own).encode()), dtype=torch.uint8)):
             for label, row in json.loads(bytes(share.tolist())).items():
                 counts[label] = [sum(pair) for pair in zip(counts.get(label, [0, 0, 0]), row, strict=True)]
         return counts
-
-    def _labels_with_counts(self) -> list[str]:
-        columns = self._read_columns()
-        return [label for label in dict.fromkeys(chain(*columns)) if any(c[label] for c in columns)]
 
     def _read_columns(self) -> tuple[defaultdict[str, int], ...]:
         """Correct, wrong and missed spans by label, after adding the counts in the tensor."""
