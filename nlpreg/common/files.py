@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import errno
+import json
 import logging
 import lzma
 import os
@@ -105,6 +106,23 @@ def read_text(path: str | os.PathLike[str]) -> str:
             f"{os.fspath(path)}, line {line}: expected text in UTF-8, got the byte 0x{error.object[error.start]:02x}; "
             + how_to_convert(data)
         ) from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The value in a JSON file; None if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def delete(path: str) -> None:
+    """Delete a file, a link, or a folder with all that is in it."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def how_to_convert(data: bytes) -> str:

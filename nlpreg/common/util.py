@@ -66,6 +66,11 @@ def dump_metrics(file_path: str | None, metrics: dict[str, Any], log: bool = Fal
         logger.info("Metrics: %s", text)
 
 
+def first_sentence(error: BaseException) -> str:
+    """The first sentence of the message of an error, or its type if it has none; at most 300 characters."""
+    return str(error).strip().partition("\n")[0].partition(". ")[0][:300] or type(error).__name__
+
+
 def flatten_filename(file_path: str) -> str:
     """Convert a path to a file name: each `/` becomes `_SLASH_`."""
     return file_path.replace("/", "_SLASH_")

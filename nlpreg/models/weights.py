@@ -13,6 +13,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.digests import DamagedFileError, check_digests, read_digests
 from nlpreg.common.files import damage_in_zip
+from nlpreg.common.util import first_sentence
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,11 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
     except pickle.UnpicklingError as error:
         raise ArchiveError(
             f"{path}: refused, because the file is damaged or holds more than tensors and plain values, and such "
-            f"objects can run code when they are loaded; {_first_sentence(error)}"
+            f"objects can run code when they are loaded; {first_sentence(error)}"
         ) from error
     except Exception as error:  # a damaged file makes the unpickler stumble in any way
         raise ArchiveError(
-            f"{path}: the weights cannot be read, so the file is damaged or truncated ({_first_sentence(error)}); "
+            f"{path}: the weights cannot be read, so the file is damaged or truncated ({first_sentence(error)}); "
             "copy or train it again"
         ) from error
     if not isinstance(state, dict):
@@ -171,8 +172,3 @@ def _refuse_compressed_members(path: str) -> None:
 def _some(items: list[str]) -> str:
     rest = len(items) - _MAX_NAMES_SHOWN
     return ", ".join(items[:_MAX_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _first_sentence(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].split(". ")[0][:300]

@@ -15,10 +15,10 @@ import torch
 import torch.distributed as dist
 
 from nlpreg.common import Registrable
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.common.digests import DamagedFileError, Digest, damage_of, digest_of, read_record
-from nlpreg.common.files import atomic_write, damage_in_zip
-from nlpreg.common.util import is_distributed, is_global_primary
+from nlpreg.common.files import atomic_write, damage_in_zip, delete
+from nlpreg.common.util import first_sentence, is_distributed, is_global_primary
 from nlpreg.nn.parallel.torch_fsdp_accelerator import whole_state, write_shards
 from nlpreg.training.communicator import make_communicator
 from nlpreg.training.trainer import HasCheckpointState, TrainerCheckpoint
@@ -211,10 +211,7 @@ class CheckpointFiles(NamedTuple):
         in_order = ("checkpoint", "training_state", "model_state")
         for path in paths or sorted(self._existing(), key=lambda p: in_order.index(_kind_of(p))):
             with suppress(FileNotFoundError), _disk_errors_explained(path):
-                if os.path.isdir(path):
-                    shutil.rmtree(path)
-                else:
-                    os.remove(path)
+                delete(path)
 
     def newest_change(self) -> float:
         """Time of the last change of a file, in seconds since the Unix epoch."""
@@ -283,8 +280,7 @@ def load_state(path: str, lazily: bool = False) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
     except Exception as error:  # torch raises errors of many types for a damaged file
-        reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
-        raise DamagedCheckpointError(f"{path} cannot be read ({reason})") from error
+        raise DamagedCheckpointError(f"{path} cannot be read ({first_sentence(error)})") from error
     if not isinstance(state, dict):
         raise DamagedCheckpointError(f"{path}: expected a dictionary, found a {type(state).__name__}")
     return state
@@ -382,12 +378,11 @@ class Checkpointer(Registrable):
                 raise ConfigurationError(
                     f"checkpointer.{name}: expected a number above 0 or null, got {number}"
                 )
-        for name, number in (
-            ("keep_most_recent_by_count", keep_most_recent_by_count),
-            ("keep_most_recent_by_age", keep_most_recent_by_age),
-        ):
-            if number is not None and number < 0:
-                raise ConfigurationError(f"checkpointer.{name}: expected 0 or more, or null, got {number}")
+        check_at_least(
+            0,
+            keep_most_recent_by_count=keep_most_recent_by_count,
+            keep_most_recent_by_age=keep_most_recent_by_age,
+        )
         self.state_is_sharded = save_sharded
         self.last_saved: tuple[int, int] | None = None
         self._serialization_dir = os.fspath(serialization_dir)

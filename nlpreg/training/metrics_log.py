@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from nlpreg.common import Tqdm
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.files import read_json
 from nlpreg.common.sanitize import json_numbers, sanitize
 from nlpreg.common.util import dump_metrics, format_size, peak_cpu_memory, peak_gpu_memory
 from nlpreg.training.losses import RunningLoss
@@ -240,7 +241,7 @@ class RunMetrics:
         )
         for metrics in kept:
             path = _epoch_metrics_path(folder, metrics["epoch"])
-            if _read_json(path) != json_numbers(metrics):
+            if read_json(path) != json_numbers(metrics):
                 logger.warning("%s is damaged or missing; rewritten from the checkpoint", path)
                 write_metrics_of_epoch(folder, metrics)
         names = {os.path.basename(_epoch_metrics_path(folder, metrics["epoch"])) for metrics in kept}
@@ -309,15 +310,6 @@ def write_metrics_of_epoch(folder: str, metrics: MetricValues) -> None:
         dump_metrics(path, metrics)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _read_json(path: str) -> Any:
-    """The contents of a JSON file; None if it cannot be read."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError, RecursionError):
-        return None
 
 
 class MetricsLog:

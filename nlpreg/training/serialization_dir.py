@@ -16,6 +16,7 @@ from typing import Any
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.digests import DIGESTS_NAME
+from nlpreg.common.files import delete, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -214,10 +215,8 @@ def locked(serialization_dir: str | os.PathLike[str]) -> Iterator[None]:
 
 def _holder(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            holder = json.load(file)
-        return f"process {holder['process']} on {holder['host']}, since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+        return "process {process} on {host}, since {since}".format_map(read_json(path))
+    except (KeyError, TypeError):
         return "a process that has just started"
 
 
@@ -288,7 +287,7 @@ def restore_replaced(folder: str) -> None:
         discard_replaced(folder)
     if os.path.isdir(replaced):
         for name in _names_of_run(folder):
-            _delete(os.path.join(folder, name))
+            delete(os.path.join(folder, name))
         os.rename(replaced, moving)
     if os.path.isdir(moving):
         names = os.listdir(moving)
@@ -316,13 +315,6 @@ def _names_of_run(folder: str) -> list[str]:
     return [name for name in os.listdir(folder) if is_written_by_a_run(name) and name != LOCK_NAME]
 
 
-def _delete(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
-
-
 def _has_only_first_files(folder: str) -> bool:
     """Whether a folder is empty, or contains only the files of a process that failed or was killed at its start.
 
@@ -332,17 +324,8 @@ def _has_only_first_files(folder: str) -> bool:
     names = os.listdir(folder)
     temporary = [name for name in names if name.startswith(".") and name.endswith(".tmp")]
     known = set(temporary) | set(_FIRST_FILES)
-    is_of_run = "meta.json" in names or not _is_json(os.path.join(folder, CONFIG_NAME))
+    is_of_run = "meta.json" in names or read_json(os.path.join(folder, CONFIG_NAME)) is None
     return set(names) <= known and is_of_run
-
-
-def _is_json(path: str) -> bool:
-    try:
-        with open(path, encoding="utf-8") as file:
-            json.load(file)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def flat_config_of(folder: str) -> dict[str, Any]:

@@ -417,9 +417,7 @@ def test_none_are_kept(make, trainer, tmp_path):
     assert offer(checkpointer, trainer, [(1, 0), (2, 0)]) == [(1, 0), (2, 0)]
     assert places_in(tmp_path) == []
     assert not checkpointer.keeps_checkpoints
-    with pytest.raises(
-        ConfigurationError, match="keep_most_recent_by_count: expected 0 or more, or null, got -1"
-    ):
+    with pytest.raises(ConfigurationError, match="keep_most_recent_by_count: expected 0 or more, got -1"):
         make(keep_most_recent_by_count=-1)
 
 
