@@ -12,6 +12,8 @@ from nlpreg.common.util import int_to_device
 from nlpreg.data import Batch, Instance
 from nlpreg.models.model import Model
 from nlpreg.nn import util
+from nlpreg.nn.util import find_embedding_layer as find_embedding_layer
+from nlpreg.nn.util import find_text_field_embedder as find_text_field_embedder
 
 
 def input_gradients(

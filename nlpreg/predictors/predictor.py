@@ -25,8 +25,12 @@ from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.tokenizers import EnglishTokenizer, LettersDigitsTokenizer, SpacyTokenizer, Tokenizer
 from nlpreg.models import Archive, Model, load_archive
-from nlpreg.models.interpretation import captured_outputs, input_gradients
-from nlpreg.nn.util import find_embedding_layer, find_text_field_embedder
+from nlpreg.models.interpretation import (
+    captured_outputs,
+    find_embedding_layer,
+    find_text_field_embedder,
+    input_gradients,
+)
 
 P = TypeVar("P", bound="Predictor")
 
