@@ -92,19 +92,14 @@ class CcgBankDatasetReader(TextFileReader):
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
         leaves = _LEAF.findall(unit)
         if not leaves or len(leaves) != unit.count(_LEAF_START):
-            raise bad_line(
-                file,
-                line,
-                "leaves such as (<L category modified_pos original_pos word predicate_arg>)",
-                excerpt(_first_bad_leaf(unit)),
-            )
+            expected = "leaves such as (<L category modified_pos original_pos word predicate_arg>)"
+            raise bad_line(file, line, expected, excerpt(_first_bad_leaf(unit)))
         categories, modified_pos, original_pos, words, predicate_args = map(list, zip(*leaves, strict=True))
         return self.text_to_instance(words, categories, original_pos, modified_pos, predicate_args)
 
 
 def _first_bad_leaf(line: str) -> str:
     for piece in line.split(_LEAF_START)[1:]:
-        leaf = _LEAF_START + piece.partition(")")[0] + ")"
         if not _LEAF.match(_LEAF_START + piece):
-            return leaf
+            return _LEAF_START + piece.partition(")")[0] + ")"
     return line

@@ -49,17 +49,10 @@ class SequenceTaggingDatasetReader(TextFileReader):
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
         items = split_at_blanks(unit) if self._token_delimiter is None else unit.split(self._token_delimiter)
         pairs = [item.rsplit(self._word_tag_delimiter, 1) for item in items]
-        wrong = next(
-            (self._word_tag_delimiter.join(pair) for pair in pairs if len(pair) < 2 or not pair[1]), None
-        )
-        if wrong is not None:
-            delimiter = self._word_tag_delimiter
-            raise bad_line(
-                file,
-                line,
-                f"items such as word{delimiter}TAG",
-                excerpt(wrong),
-                "put the tag after each word, or set word_tag_delimiter and token_delimiter",
-            )
+        for item, pair in zip(items, pairs, strict=True):
+            if len(pair) < 2 or not pair[1]:
+                expected = f"items such as word{self._word_tag_delimiter}TAG"
+                advice = "put the tag after each word, or set word_tag_delimiter and token_delimiter"
+                raise bad_line(file, line, expected, excerpt(item), advice)
         words, tags = map(list, zip(*pairs, strict=True))
         return self.text_to_instance(self._as_tokens(words), tags)

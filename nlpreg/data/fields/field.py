@@ -153,6 +153,24 @@ def _batched(fields: Sequence[AnyField], whole: str, *single: str) -> type[AnyFi
     return cls if can_use_batched(cls, whole, *single) else Field
 
 
+class UnpaddedField(Field[DataArray]):
+    """A field of one size in every instance, such as a label, which needs no padding within a batch."""
+
+    __slots__ = ()
+
+    def get_padding_lengths(self) -> dict[str, int]:
+        """Nothing to pad."""
+        return {}
+
+    @classmethod
+    def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
+        """Nothing to pad."""
+        return {}
+
+    def __len__(self) -> int:
+        return 1
+
+
 AnyField = Field[Any]
 
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.field import UnpaddedField
 
 
-class FlagField(Field[Any]):
+class FlagField(UnpaddedField[Any]):
     """A value for the whole batch, passed to the model unchanged, such as a flag that selects what to compute.
 
     Args:
@@ -19,10 +19,6 @@ class FlagField(Field[Any]):
 
     def __init__(self, flag_value: Any) -> None:
         self.flag_value = flag_value
-
-    def get_padding_lengths(self) -> dict[str, int]:
-        """Nothing to pad."""
-        return {}
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> Any:
         """The value."""
@@ -46,9 +42,6 @@ class FlagField(Field[Any]):
     def human_readable_repr(self) -> Any:
         """The value."""
         return self.flag_value
-
-    def __len__(self) -> int:
-        return 1
 
     def __str__(self) -> str:
         return f"FlagField({self.flag_value})"

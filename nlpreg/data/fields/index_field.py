@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.field import UnpaddedField
 from nlpreg.data.fields.sequence_field import SequenceField
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class IndexField(Field[torch.Tensor]):
+class IndexField(UnpaddedField[torch.Tensor]):
     """The index of one element of a sequence, such as the right answer among several; -1 for none.
 
     Args:
@@ -35,10 +35,6 @@ class IndexField(Field[torch.Tensor]):
         self.sequence_index = index
         self.sequence_field = sequence_field
 
-    def get_padding_lengths(self) -> dict[str, int]:
-        """Nothing to pad."""
-        return {}
-
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
         """The index."""
         return torch.tensor([self.sequence_index], dtype=torch.int64)
@@ -56,15 +52,12 @@ class IndexField(Field[torch.Tensor]):
         """The index."""
         return self.sequence_index
 
-    def __len__(self) -> int:
-        return 1
-
     def __eq__(self, other: object) -> bool:
         if isinstance(other, int):
             return self.sequence_index == other
         return super().__eq__(other)
 
-    __hash__ = None  # equal by value, and open to change
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
 
     def __str__(self) -> str:
         return f"IndexField with index: {self.sequence_index}."

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.field import Field, VocabCounter, add_counts, check_label_namespace, not_indexed
+from nlpreg.data.fields.field import (
+    UnpaddedField,
+    VocabCounter,
+    add_counts,
+    check_label_namespace,
+    not_indexed,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
 
 
-class LabelField(Field[torch.Tensor]):
+class LabelField(UnpaddedField[torch.Tensor]):
     """One label, of an instance or of an element of a `ListField`, where -1 stands for padding.
 
     Args:
@@ -60,10 +66,6 @@ class LabelField(Field[torch.Tensor]):
     def index(self, vocab: Vocabulary) -> None:
         """Look up the label."""
         self.index_many([self], vocab)
-
-    def get_padding_lengths(self) -> dict[str, int]:
-        """Nothing to pad."""
-        return {}
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
         """The id."""
@@ -122,9 +124,6 @@ class LabelField(Field[torch.Tensor]):
         if self._label_id is None:
             raise not_indexed(self, f"the label {self.label!r} is")
         return self._label_id
-
-    def __len__(self) -> int:
-        return 1
 
     def __str__(self) -> str:
         return f"LabelField with label: {self.label} in namespace: '{self._label_namespace}'."

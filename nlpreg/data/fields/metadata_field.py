@@ -1,15 +1,12 @@
 """Data that accompany an instance without becoming a tensor."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from nlpreg.data.fields.field import Field
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from nlpreg.data.fields.field import UnpaddedField
 
 
-class MetadataField(Field[Any], Mapping[str, Any]):
+class MetadataField(UnpaddedField[Any], Mapping[str, Any]):
     """Any object, passed to the model in a list with one for each instance.
 
     If the object is a mapping, so is the field.
@@ -42,10 +39,6 @@ class MetadataField(Field[Any], Mapping[str, Any]):
             )
         return self.metadata
 
-    def get_padding_lengths(self) -> dict[str, int]:
-        """Nothing to pad."""
-        return {}
-
     def as_tensor(self, padding_lengths: dict[str, int]) -> Any:
         """The object."""
         return self.metadata
@@ -57,11 +50,6 @@ class MetadataField(Field[Any], Mapping[str, Any]):
     def batch_tensors(self, tensor_list: list[Any]) -> Any:
         """The objects as a list."""
         return tensor_list
-
-    @classmethod
-    def padding_lengths_of_many(cls, fields: "Sequence[Self]") -> dict[str, int]:
-        """Nothing to pad."""
-        return {}
 
     def human_readable_repr(self) -> Any:
         """The object."""

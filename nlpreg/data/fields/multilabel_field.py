@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.field import Field, VocabCounter, check_label_namespace, not_indexed
+from nlpreg.data.fields.field import UnpaddedField, VocabCounter, check_label_namespace, not_indexed
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
 
 
-class MultiLabelField(Field[torch.Tensor]):
+class MultiLabelField(UnpaddedField[torch.Tensor]):
     """Any number of labels, as a vector that is 1 at each of them.
 
     Args:
@@ -75,10 +75,6 @@ class MultiLabelField(Field[torch.Tensor]):
         if self._num_labels is None:
             self._num_labels = vocab.get_vocab_size(self._label_namespace)
 
-    def get_padding_lengths(self) -> dict[str, int]:
-        """Nothing to pad."""
-        return {}
-
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
         """The vector: 1 at the labels, 0 elsewhere."""
         if self._label_ids is None or self._num_labels is None:
@@ -94,9 +90,6 @@ class MultiLabelField(Field[torch.Tensor]):
     def human_readable_repr(self) -> list[str | int]:
         """The labels."""
         return list(self.labels)
-
-    def __len__(self) -> int:
-        return 1
 
     def __str__(self) -> str:
         return f"MultiLabelField with labels: {self.labels} in namespace: '{self._label_namespace}'."

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.field import UnpaddedField
 from nlpreg.data.fields.sequence_field import SequenceField
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class SpanField(Field[torch.Tensor]):
+class SpanField(UnpaddedField[torch.Tensor]):
     """The first and the last element of a span of a sequence.
 
     Args:
@@ -46,10 +46,6 @@ class SpanField(Field[torch.Tensor]):
                 f"{(span_start, span_end)}; the end is the last element, not the one after it"
             )
 
-    def get_padding_lengths(self) -> dict[str, int]:
-        """Nothing to pad."""
-        return {}
-
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
         """Start and end."""
         return torch.tensor([self.span_start, self.span_end], dtype=torch.int64)
@@ -75,7 +71,7 @@ class SpanField(Field[torch.Tensor]):
             return other == (self.span_start, self.span_end)
         return super().__eq__(other)
 
-    __hash__ = None  # equal by value, and open to change
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
 
     def __str__(self) -> str:
         return f"SpanField with spans: ({self.span_start}, {self.span_end})."

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import TableRows, WordColumn, lengths_of, split_rows
-from nlpreg.data.fields.field import Field, VocabCounter
+from nlpreg.data.fields.field import UnpaddedField, VocabCounter
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.id_corpus.id_corpus import IdCorpus
 from nlpreg.data.token_indexers.token_indexer import (
@@ -112,7 +112,7 @@ def _split(values: Any, lengths: NDArray[np.int64]) -> list[Any]:
     return split_rows(values, lengths)
 
 
-class CountedWordsField(Field[Any]):
+class CountedWordsField(UnpaddedField[Any]):
     """Distinct words with their counts, for the vocabulary only; it does not become a tensor.
 
     Args:
@@ -133,10 +133,6 @@ class CountedWordsField(Field[Any]):
                 indexer.count_words(self.counts, counter)
             else:
                 _count_singly(indexer, self.counts, counter)
-
-    def get_padding_lengths(self) -> dict[str, int]:
-        """Nothing to pad."""
-        return {}
 
     def human_readable_repr(self) -> dict[str, int]:
         """The numbers of distinct words and of all words."""

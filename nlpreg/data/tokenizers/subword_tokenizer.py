@@ -84,20 +84,21 @@ def read_subwords(model_path: str, serialization_dir: str | None = None) -> str:
     Raises:
         ConfigurationError: there is no such tokenizer, or the file is not a tokenizer.
     """
-    kept = None
-    if serialization_dir is not None:
-        # named after the value in the config, the only information about the source that an archive has
-        digest = hashlib.blake2b(model_path.encode("utf-8"), digest_size=6).hexdigest()
-        kept = Path(serialization_dir, SUBWORDS_FOLDER, f"{digest}.json")
-        if kept.is_file():
-            check_digests(os.fspath(serialization_dir), [f"{SUBWORDS_FOLDER}/{kept.name}"])
-            return _checked(read_text(kept), str(kept))
+    if serialization_dir is None:
+        return _checked(_read_source(model_path), model_path)
+    # named after the value in the config, the only information about the source that an archive has
+    digest = hashlib.blake2b(model_path.encode("utf-8"), digest_size=6).hexdigest()
+    name = f"{SUBWORDS_FOLDER}/{digest}.json"
+    kept = Path(serialization_dir, name)
+    if kept.is_file():
+        check_digests(serialization_dir, [name])
+        return _checked(read_text(kept), str(kept))
     content = _checked(_read_source(model_path), model_path)
-    if kept is not None and os.path.isdir(os.fspath(serialization_dir or "")):
+    if os.path.isdir(serialization_dir):
         kept.parent.mkdir(exist_ok=True)
         with atomic_write(kept, "w") as file:
             file.write(content)
-        record_digests(os.fspath(serialization_dir or ""), [f"{SUBWORDS_FOLDER}/{kept.name}"])
+        record_digests(serialization_dir, [name])
     return content
 
 

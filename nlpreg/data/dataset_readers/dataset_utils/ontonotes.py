@@ -137,16 +137,12 @@ def rows_of(text: str, file: str, line: int) -> list[list[str]]:
         DataError: a line has too few columns, or the numbers of columns differ.
     """
     rows = [text_files.split_at_blanks(row) for row in text.split("\n")]
+    width = len(rows[0])
     for offset, row in enumerate(rows):
-        if len(row) < _MIN_COLUMNS or len(row) != len(rows[0]):
-            expected = (
-                f"{len(rows[0])} columns"
-                if len(rows[0]) >= _MIN_COLUMNS
-                else f"{_MIN_COLUMNS} columns or more"
-            )
-            raise text_files.bad_line(
-                file, line + offset, expected, f"{len(row)}: {text_files.excerpt(' '.join(row))}"
-            )
+        if len(row) < _MIN_COLUMNS or len(row) != width:
+            expected = f"{width} columns" if width >= _MIN_COLUMNS else f"{_MIN_COLUMNS} columns or more"
+            found = f"{len(row)}: {text_files.excerpt(' '.join(row))}"
+            raise text_files.bad_line(file, line + offset, expected, found)
     return rows
 
 
