@@ -52,7 +52,7 @@ def paired_bootstrap(
     Args:
         first: counts of each instance (N, C) of the first system, such as correct and all labels.
         second: counts of the second system (N, C), over the same instances in the same order.
-        score: computes scores (S,) from summed counts (S, C).
+        score: computes scores (...) from summed counts (..., C).
         num_samples: number of resamples.
         confidence: level of the confidence interval, from 0 to 1.
         seed: random seed.
@@ -67,19 +67,13 @@ def paired_bootstrap(
         raise ValueError(
             f"expected as many instances for both, and at least one, got {len(first)} and {len(second)}"
         )
-    generator = np.random.default_rng(seed)
-    size = len(first)
-    differences = np.empty(num_samples)
-    for sample in range(num_samples):
-        # the number of draws of each instance, instead of the instances themselves
-        weights = np.bincount(generator.integers(0, size, size), minlength=size).astype(np.float64)  # (N,)
-        figures = score(np.stack([weights @ first, weights @ second]))  # (2,)
-        differences[sample] = figures[1] - figures[0]
-    whole = score(np.stack([first.sum(0), second.sum(0)]))
-    tail = 100 * (1 - confidence) / 2
-    low, high = np.percentile(differences, [tail, 100 - tail])
+    both = np.stack([first, second])  # (2, N, C)
+    figures = score(_sums_of_resamples(both, num_samples, seed))  # (num_samples, 2)
+    differences = figures[:, 1] - figures[:, 0]
+    whole = score(both.sum(1))  # (2,)
+    low, high = _interval(differences, confidence)
     sides = min(float((differences <= 0).mean()), float((differences >= 0).mean()))
-    return BootstrapResult(float(whole[0]), float(whole[1]), float(low), float(high), min(1.0, 2 * sides))
+    return BootstrapResult(float(whole[0]), float(whole[1]), low, high, min(1.0, 2 * sides))
 
 
 def bootstrap_interval(
@@ -89,7 +83,7 @@ def bootstrap_interval(
 
     Args:
         counts: counts of each instance (N, C), such as correct and all labels.
-        score: computes scores (S,) from summed counts (S, C).
+        score: computes scores (...) from summed counts (..., C).
         num_samples: number of resamples.
         confidence: level of the confidence interval, from 0 to 1.
         seed: random seed.
@@ -99,12 +93,21 @@ def bootstrap_interval(
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
     """
-    size = len(counts)
-    if size == 0:
+    if len(counts) == 0:
         raise ValueError("expected at least one instance, got none")
-    generator = np.random.default_rng(seed)
-    weights = [np.bincount(generator.integers(0, size, size), minlength=size) for _ in range(num_samples)]
-    figures = score(np.stack(weights).astype(np.float64) @ counts)  # (num_samples,)
+    return _interval(score(_sums_of_resamples(counts, num_samples, seed)), confidence)
+
+
+def _sums_of_resamples(counts: Counts, num_samples: int, seed: int) -> Counts:
+    """The sums of counts (..., N, C) over the instances of each resample: (num_samples, ..., C)."""
+    generator, size = np.random.default_rng(seed), counts.shape[-2]
+    # with the number of draws of each instance instead of the instances, one resample at a time: all would take memory
+    draws = (np.bincount(generator.integers(0, size, size), minlength=size) for _ in range(num_samples))
+    return np.stack([times.astype(np.float64) @ counts for times in draws])
+
+
+def _interval(figures: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    """The percentiles of figures that enclose this share of them."""
     tail = 100 * (1 - confidence) / 2
     low, high = np.percentile(figures, [tail, 100 - tail])
     return float(low), float(high)

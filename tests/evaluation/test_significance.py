@@ -1,5 +1,7 @@
 """Tests of significance, against scipy and closed forms."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,14 @@ def test_interval_of_one_system() -> None:
     assert bootstrap_interval(counts[:60], ratio, 50) == (1.0, 1.0)
     with pytest.raises(ValueError, match="expected at least one instance"):
         bootstrap_interval(counts[:0], ratio)
+
+
+def test_memory_does_not_grow_with_the_number_of_resamples() -> None:
+    counts = np.ones((20_000, 2))
+    tracemalloc.start()
+    try:
+        assert bootstrap_interval(counts, ratio, num_samples=100) == (1.0, 1.0)
+        assert paired_bootstrap(counts, counts, ratio, num_samples=100).difference == 0
+        assert tracemalloc.get_traced_memory()[1] < 10 * counts.nbytes
+    finally:
+        tracemalloc.stop()
