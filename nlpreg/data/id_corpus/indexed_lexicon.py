@@ -79,7 +79,7 @@ class IndexedLexicon:
             if names is not None and name not in names:
                 continue
             columns = {
-                key: _split(_pick(values, numbers), lengths) for key, values in self._entries[name].items()
+                key: _texts_of(values, numbers, lengths) for key, values in self._entries[name].items()
             }
             texts: list[IndexedTokenList] = [
                 dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
@@ -96,20 +96,12 @@ def _column_of(words: list[str]) -> WordColumn:
     return column
 
 
-def _pick(values: Any, numbers: NDArray[Any]) -> Any:
-    """Select the values of the words with these numbers."""
+def _texts_of(values: Any, numbers: NDArray[Any], lengths: NDArray[np.int64]) -> list[Any]:
+    """The values of the words with these numbers, split into texts."""
     if isinstance(values, TableRows):
-        return TableRows(values.table, values.numbers[numbers])
-    if isinstance(values, np.ndarray):
-        return values[numbers]
-    return [values[number] for number in numbers.tolist()]
-
-
-def _split(values: Any, lengths: NDArray[np.int64]) -> list[Any]:
-    """Split the values of the words of all texts into texts."""
-    if isinstance(values, TableRows):
-        return [TableRows(values.table, numbers) for numbers in split_rows(values.numbers, lengths)]
-    return split_rows(values, lengths)
+        return [TableRows(values.table, rows) for rows in split_rows(values.numbers[numbers], lengths)]
+    picked: Any = values[numbers] if isinstance(values, np.ndarray) else [values[n] for n in numbers.tolist()]
+    return split_rows(picked, lengths)
 
 
 class CountedWordsField(UnpaddedField[Any]):
