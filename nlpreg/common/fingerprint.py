@@ -72,11 +72,7 @@ def _describe(value: Any, above: tuple[int, ...]) -> Any:
     if isinstance(value, PurePath):
         return ["path", str(value)]
     if isinstance(value, re.Pattern):
-        return [
-            "pattern",
-            value.pattern if isinstance(value.pattern, str) else repr(value.pattern),
-            value.flags,
-        ]
+        return ["pattern", _describe(value.pattern, above), value.flags]
     if hasattr(value, "__qualname__"):  # a class or a function
         return _of_class(value)
     return _of_object(value, inside, ())
@@ -116,10 +112,7 @@ def _owner(cls: type, name: str) -> int:
     return next(i for i, base in enumerate(cls.__mro__) if name in vars(base))
 
 
-def _slots(cls: type) -> tuple[str, ...]:
+def _slots(cls: type) -> list[str]:
     slots = vars(cls).get("__slots__", ())
-    return (
-        (slots,)
-        if isinstance(slots, str)
-        else tuple(name for name in slots if name not in ("__dict__", "__weakref__"))
-    )
+    names = [slots] if isinstance(slots, str) else slots
+    return [name for name in names if name not in ("__dict__", "__weakref__")]

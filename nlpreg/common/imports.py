@@ -107,11 +107,8 @@ def check_package(module: str, extra: str) -> None:
     Raises:
         ConfigurationError: it is not installed.
     """
-    if module in sys.modules:
-        is_installed = sys.modules[module] is not None
-    else:
-        is_installed = importlib.util.find_spec(module) is not None
-    if not is_installed:
+    # a loaded module need not have a specification, without which `find_spec` would fail
+    if sys.modules.get(module) is None and importlib.util.find_spec(module) is None:
         raise ConfigurationError(_not_installed(module, extra))
 
 

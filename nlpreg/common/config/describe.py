@@ -2,7 +2,9 @@
 
 import dataclasses
 import inspect
+import itertools
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -196,8 +198,9 @@ _HEADINGS = (
 )
 """Headings of the list of arguments: those of this package, AllenNLP and numpy."""
 
-_INDENTED_ENTRY = re.compile(r"(\*{0,2}\w+(?:, *\*{0,2}\w+)*)(?: \(.*?\))?: *(.*)")
-_TYPED_ENTRY = re.compile(r"(\*{0,2}\w+(?:, *\*{0,2}\w+)*) *:(?: .*)?$")
+_NAMES = r"\*{0,2}\w+(?:, *\*{0,2}\w+)*"
+_INDENTED_ENTRY = re.compile(rf"(?P<names>{_NAMES})(?: \(.*?\))?: *(?P<text>.*)")
+_TYPED_ENTRY = re.compile(rf"(?P<names>{_NAMES}) *:(?P<text>)(?: .*)?$")
 
 
 def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
@@ -215,57 +218,29 @@ def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
     # several styles may match: the first heading in the text is that of the arguments
     heading = min(headings, key=lambda match: match.start())
     text, rest = docstring[: heading.start()].strip(), docstring[heading.end() :]
-    if heading.group().strip().endswith(":"):
-        return text, _indented_list(rest)
-    return text, _typed_list(rest)
+    lines = rest.splitlines()
+    if heading.group().strip().endswith(":"):  # `name: text`, up to the end of the indentation
+        block = itertools.takewhile(lambda line: not line.strip() or line.startswith(" "), lines)
+        return text, _entries(textwrap.dedent("\n".join(block)), _INDENTED_ENTRY)
+    # `name : type` with the text indented below it, up to the next heading
+    block = itertools.takewhile(lambda line: not re.match("#|-{3,}", line), lines)
+    return text, _entries("\n".join(block), _TYPED_ENTRY)
 
 
-def _indented_list(rest: str) -> dict[str, str]:
-    """Parse `    name: text`, with continuation lines indented deeper, up to the end of the indentation."""
-    docs: dict[str, str] = {}
-    indentation: int | None = None
-    current: list[str] = []
-    for line in rest.splitlines():
-        depth = len(line) - len(line.lstrip(" "))
-        if not line.strip():
-            continue
-        if depth == 0:
-            break
-        indentation = depth if indentation is None else indentation
-        entry = _INDENTED_ENTRY.match(line.strip()) if depth <= indentation else None
-        if entry:
-            current = _names(entry.group(1))
-            docs.update(dict.fromkeys(current, entry.group(2)))
-        else:
-            _continue(docs, current, line)
-    return docs
-
-
-def _typed_list(rest: str) -> dict[str, str]:
-    """Parse `name : type` with the text indented below it, up to the next heading."""
+def _entries(block: str, pattern: re.Pattern[str]) -> dict[str, str]:
+    """Parse a list of arguments, whose names are not indented."""
     docs: dict[str, str] = {}
     current: list[str] = []
-    for line in rest.splitlines():
-        if line.startswith("#") or re.match(r"-{3,}", line):
-            break
-        entry = _TYPED_ENTRY.match(line)
+    for line in block.splitlines():
+        entry = pattern.match(line)
         if entry:
-            current = _names(entry.group(1))
-            docs.update(dict.fromkeys(current, ""))
-        elif line.startswith(" "):
-            _continue(docs, current, line)
+            current = [name.strip(" *") for name in entry["names"].split(",")]
+            docs.update(dict.fromkeys(current, entry["text"]))
+        elif line.startswith(" ") or pattern is _INDENTED_ENTRY:
+            docs.update({name: f"{docs[name]} {line.strip()}".strip() for name in current})
         elif line.strip():
             current = []
     return docs
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip(" *") for name in text.split(",")]
-
-
-def _continue(docs: dict[str, str], names: list[str], line: str) -> None:
-    for name in names:
-        docs[name] = f"{docs[name]} {line.strip()}".strip()
 
 
 def snake_case(name: str) -> str:

@@ -275,15 +275,10 @@ def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str)
 def _set_path(section: dict[str, Any], key_path: str, value: Any) -> bool:
     """Set the value at a dotted path unless there is one already, or a part of the path is not an object."""
     first, _, rest = key_path.partition(".")
-    if not rest:
-        if first in section:
-            return False
-        section[first] = value
-        return True
-    inner = section.get(first, {})
-    if not isinstance(inner, Mapping) or rest in inner:
+    home = section.get(first, {}) if rest else section
+    if not isinstance(home, Mapping) or (rest or first) in home:
         return False
-    section[first] = {**inner, rest: value}
+    section[first] = {**home, rest: value} if rest else value
     return True
 
 

@@ -155,8 +155,7 @@ def _covers(allowed: str, local: str) -> bool:
     """Whether a path, pattern or archive given by the user is, or contains, this path."""
     if "://" in allowed:
         return False
-    candidates = [allowed, allowed.partition("!")[0]]
-    for candidate in candidates:
+    for candidate in (allowed, allowed.partition("!")[0]):
         path = os.path.realpath(os.path.expanduser(candidate)) if candidate else ""
         if path and (_is_below(local, path) or fnmatch.fnmatchcase(local, path)):
             return True

@@ -19,16 +19,11 @@ def peak_gpu_memory() -> dict[int, int]:
 
     if not torch.cuda.is_available():
         return {}
-    if is_distributed():
-        device = torch.cuda.current_device()
-        peaks = _by_rank(torch.cuda.max_memory_allocated(device))
+    devices = [torch.cuda.current_device()] if is_distributed() else range(torch.cuda.device_count())
+    peaks = [torch.cuda.max_memory_allocated(device) for device in devices]
+    for device in devices:
         torch.cuda.reset_peak_memory_stats(device)
-        return peaks
-    peaks = {}
-    for device in range(torch.cuda.device_count()):
-        peaks[device] = torch.cuda.max_memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-    return peaks
+    return _by_rank(peaks[0]) if is_distributed() else dict(enumerate(peaks))
 
 
 _OBJECTS_BETWEEN_COLLECTIONS = 500_000

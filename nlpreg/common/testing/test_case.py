@@ -21,9 +21,7 @@ class NlpregTestCase:
     PROJECT_ROOT = (Path(__file__).parents[3]).resolve()
     MODULE_ROOT = PROJECT_ROOT / "nlpreg"
     TOOLS_ROOT = MODULE_ROOT / "tools"
-    PROJECT_ROOT_FALLBACK = (
-        Path(os.environ["NLPREG_SRC_DIR"]) if "NLPREG_SRC_DIR" in os.environ else PROJECT_ROOT
-    )
+    PROJECT_ROOT_FALLBACK = Path(os.environ.get("NLPREG_SRC_DIR", PROJECT_ROOT))
     TESTS_ROOT = PROJECT_ROOT_FALLBACK / "tests"
     FIXTURES_ROOT = PROJECT_ROOT_FALLBACK / "test_fixtures"
 
