@@ -1,6 +1,5 @@
 """Configs of AllenNLP 0.x and 1.x rewritten as text: renames by the table, and a function for each change of structure."""
 
-import contextlib
 import json
 import math
 import re
@@ -158,9 +157,8 @@ def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -
         tell(place, f"{path} was removed" + (f": {old.note}" if old.note else ""))
         return
     value = section.value(name)
-    text = section.source(name)
-    with contextlib.suppress(TypeError):  # lists and objects cannot be keys of a table
-        text = config.literal(old.values[value], section) if value in old.values else text
+    renewed = old.renewed_value(value)
+    text = section.source(name) if renewed == value else config.literal(renewed, section)
     target, _, inner = old.new.partition(".")
     homes = config.at(_path(section, target)) if inner else config.at(section.path)
     if any((inner or target) in home for home in homes):

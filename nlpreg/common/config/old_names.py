@@ -51,6 +51,10 @@ class Old(NamedTuple):
             return self.note
         return f'use "{self.new}"' if self.new not in ("", "-") else "leave it out"
 
+    def renewed_value(self, value: Any) -> Any:
+        """The equivalent of an old value, which may be a list or an object."""
+        return next((new for old, new in self.values.items() if old == value), value)
+
 
 def _name(base: str, old: str, new: str | None, note: str = "") -> Old:
     return Old(base, old, new, note, "name")
@@ -264,9 +268,7 @@ def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str)
         if old.new == "":
             del changed[key]
             _warn_once(path, key, "left out")
-        elif _set_path(
-            changed, str(old.new), old.values.get(config[key], config[key]) if old.values else config[key]
-        ):
+        elif _set_path(changed, str(old.new), old.renewed_value(config[key])):
             del changed[key]
             _warn_once(path, key, f"read as {old.new!r}")
     return _with_tensorboard(changed, taken, path) if "Trainer" in families else changed

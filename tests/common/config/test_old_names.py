@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -112,3 +112,15 @@ def test_old_keys_of_a_whole_config() -> None:
 )
 def test_names_of_nlpreg(name: str, is_there: bool) -> None:
     assert exists(name) is is_there
+
+
+@pytest.mark.parametrize("value", [-1, 3, [1], {"a": 1}])
+def test_a_value_of_any_type_is_renewed(value: Any) -> None:
+    class Checkpointer(Registrable):
+        def __init__(self, keep_most_recent_by_count: Optional[int] = 2) -> None:
+            pass
+
+    section = renewed(
+        Checkpointer, {"num_serialized_models_to_keep": value}, ["keep_most_recent_by_count"], ""
+    )
+    assert section == {"keep_most_recent_by_count": None if value == -1 else value}
