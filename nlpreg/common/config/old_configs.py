@@ -231,18 +231,23 @@ def _loader_of_iterator(config: ConfigText, iterator: Section, log: MigrationLog
 def _sampler(config: ConfigText, iterator: Section, size: str, log: MigrationLog) -> str:
     sampler = {"type": config.literal("bucket", iterator), "batch_size": size}
     largest = iterator.value("maximum_samples_per_batch")
-    if largest is not None:
+    if isinstance(largest, list) and len(largest) == 2:
         sampler = {"type": config.literal("max_tokens_sampler", iterator), "max_tokens": str(largest[1])}
         log.leave(
             config.place(iterator),
             "maximum_samples_per_batch: max_tokens counts the padding of the longest text too",
         )
+    elif iterator.value("maximum_samples_per_batch", "computed") and "maximum_samples_per_batch" in iterator:
+        log.leave(
+            config.place(iterator),
+            'maximum_samples_per_batch was removed: use a "max_tokens_sampler" instead',
+        )
     keys = _field_names(iterator.value("sorting_keys"))
     if keys:
         sampler["sorting_keys"] = config.literal(keys, iterator)
-    elif "sorting_keys" in iterator and iterator.value("sorting_keys") is None:
+    elif iterator.value("sorting_keys", "computed") and "sorting_keys" in iterator:
         log.leave(
-            config.place(iterator), "sorting_keys is computed; it must now be a list of names of fields"
+            config.place(iterator), "sorting_keys was removed: it must now be a list of names of fields"
         )
     for old, new in (("padding_noise", "padding_noise"), ("skip_smaller_batches", "drop_last")):
         if old in iterator:
@@ -252,8 +257,9 @@ def _sampler(config: ConfigText, iterator: Section, size: str, log: MigrationLog
 
 def _field_names(sorting_keys: Any) -> list[str]:
     """Names of fields from the old pairs (field, padding key), without duplicates."""
-    names = [key[0] if isinstance(key, list) else key for key in sorting_keys or []]
-    return list(dict.fromkeys(names))
+    keys = sorting_keys if isinstance(sorting_keys, list) else []
+    names = [key[0] if isinstance(key, list) and key else key for key in keys]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 def _ratio(section: Section, name: str, divisor: str) -> str:
@@ -267,7 +273,7 @@ def _ratio(section: Section, name: str, divisor: str) -> str:
 def _shuffle(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
     if "shuffle" not in trainer or config.at("iterator"):  # the rule for iterators reads it first
         return False
-    loaders = config.at("data_loader")
+    loaders = _objects_at(config, "data_loader")
     message = "trainer.shuffle was removed: the data loader, or its batch sampler, decides"
     if loaders and not any("batch_sampler" in loader or "shuffle" in loader for loader in loaders):
         config.insert(loaders[-1], "shuffle", trainer.source("shuffle"))
@@ -350,7 +356,7 @@ def _lazy_reading(config: ConfigText, reader: Section, log: MigrationLog) -> boo
     """Replace `lazy` of readers by an argument of the data loader."""
     if "lazy" not in reader:
         return False
-    loaders = config.at("data_loader")
+    loaders = _objects_at(config, "data_loader")
     if reader.value("lazy") is True and not loaders:
         log.leave(config.place(reader), "lazy reading: give data_loader.max_instances_in_memory")
     elif reader.value("lazy") is True and not any("max_instances_in_memory" in one for one in loaders):
@@ -420,7 +426,8 @@ def _tokenizer(config: ConfigText, section: Section, log: MigrationLog) -> str:
 def _spacy_indexers(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     """Replace indexers of spaCy's annotations by `single_id` with a `feature_name`."""
     kind = section.value("type")
-    if family_at(section.path) != "TokenIndexer" or kind not in _SPACY_FEATURES:
+    is_indexer = family_at(section.path) == "TokenIndexer" and isinstance(kind, str)
+    if not is_indexer or kind not in _SPACY_FEATURES:
         return False
     is_fine = kind == "pos_tag" and section.value("coarse_tags") is not True
     feature = "tag_" if is_fine else _SPACY_FEATURES[kind]
@@ -466,16 +473,14 @@ def _is_text_field_embedder(config: ConfigText, section: Section) -> bool:
     return bool(kinds) and all(kind in _TOKEN_EMBEDDERS for kind in kinds)
 
 
-_TOKEN_EMBEDDERS = frozenset(
-    [
-        "embedding",
-        "character_encoding",
-        "elmo_token_embedder",
-        "empty",
-        "pass_through",
-        "bert-pretrained",
-        "pretrained_transformer",
-    ]
+_TOKEN_EMBEDDERS = (
+    "embedding",
+    "character_encoding",
+    "elmo_token_embedder",
+    "empty",
+    "pass_through",
+    "bert-pretrained",
+    "pretrained_transformer",
 )
 
 
@@ -565,6 +570,11 @@ def _class_names(config: ConfigText, section: Section, log: MigrationLog) -> boo
     if not is_known:
         log.leave(place, f"{section.path}.type: there is no {name} in nlpreg")
     return True
+
+
+def _objects_at(config: ConfigText, path: str) -> list[Section]:
+    """The sections at a path that keys can be added to."""
+    return [section for section in config.at(path) if section.shape.kind == "object"]
 
 
 def _path(section: Section, name: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.common.config.jsonnet import evaluate_jsonnet
+from nlpreg.common.config.jsonnet import evaluate_jsonnet, with_overrides
 from nlpreg.common.config.old_configs import MigrationLog, migrate_config
 
 OLD = """
@@ -304,6 +304,9 @@ def test_single_keys(tmp_path: Path, old: str, new: dict[str, Any]) -> None:
             'no counterpart of the iterator "homogeneous_batch"',
         ),
         ("{iterator: {type: 'basic', track_epoch: true}}", "track_epoch_callback"),
+        ("local keys = ['a']; {iterator: {sorting_keys: keys + keys}}", "sorting_keys was removed"),
+        ("{iterator: {sorting_keys: 3}}", "sorting_keys was removed"),
+        ("{iterator: {maximum_samples_per_batch: 500}}", "maximum_samples_per_batch was removed"),
         (
             "{dataset_reader: {tokenizer: {word_splitter: 'openai'}}}",
             'no counterpart of the word_splitter "openai"',
@@ -348,3 +351,38 @@ def test_places_do_not_depend_on_edits_of_other_sections(tmp_path: Path) -> None
     _, _, log = migrated(tmp_path, text)
     (place,) = [place for place, message in log.done if message.startswith("dataset_reader.lazy")]
     assert place == f"{tmp_path}/c.jsonnet:6"
+
+
+def test_null_needs_no_work_by_hand(tmp_path: Path) -> None:
+    _, _, log = migrated(tmp_path, "{iterator: {sorting_keys: null, maximum_samples_per_batch: null}}")
+    assert not log.left
+
+
+OLD_KEYS = [
+    "dataset_reader.lazy",
+    "dataset_reader.tokenizer",
+    "dataset_reader.tokenizer.word_splitter",
+    "dataset_reader.token_indexers",
+    "dataset_reader.token_indexers.bert.type",
+    "vocabulary",
+    "vocabulary.directory_path",
+    "model.text_field_embedder",
+    "model.text_field_embedder.tokens.type",
+    "iterator",
+    "iterator.type",
+    "iterator.sorting_keys",
+    "iterator.sorting_keys.0",
+    "iterator.sorting_keys.0.0",
+    "trainer",
+    "trainer.cuda_device",
+    "trainer.num_serialized_models_to_keep",
+]
+
+
+@pytest.mark.parametrize("wrong", [[], 3])
+@pytest.mark.parametrize("key", [*OLD_KEYS, "data_loader", "distributed"])
+def test_values_of_a_wrong_type_do_not_stop_a_migration(tmp_path: Path, key: str, wrong: Any) -> None:
+    config = evaluate_jsonnet("old", OLD, {})
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(with_overrides(config, {key: wrong})))
+    migrate_config(str(path), MigrationLog())
