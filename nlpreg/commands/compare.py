@@ -81,15 +81,13 @@ class Comparison:
     only_second: int
     p_value: float
 
-    def texts_that_only_one_gets_right(
-        self,
-    ) -> tuple[list[tuple[Example, Example]], list[tuple[Example, Example]]]:
-        """The texts whose labels the first model gets all right and the second does not; and the other way round."""
+    def texts_that_only_one_gets_right(self) -> dict[str, list[Example]]:
+        """By the model that gets all labels of a text right, "first" or "second": what the other makes of the text."""
         pairs = list(zip(self.first, self.second, strict=True))
-        return (
-            [(a, b) for a, b in pairs if not a.num_errors and b.num_errors],
-            [(a, b) for a, b in pairs if a.num_errors and not b.num_errors],
-        )
+        return {
+            "first": [b for a, b in pairs if not a.num_errors and b.num_errors],
+            "second": [a for a, b in pairs if a.num_errors and not b.num_errors],
+        }
 
 
 def compare_from_args(args: argparse.Namespace) -> Comparison:
@@ -159,9 +157,9 @@ def summary_lines(comparison: Comparison) -> list[str]:
         f"labels that only the first gets right: {comparison.only_first:,}; only the second: {comparison.only_second:,}; "
         f"McNemar's test: p {'' if comparison.p_value < _LEAST_P else '= '}{_p_value(comparison.p_value)}"
     )
-    for title, pairs in zip(("first", "second"), comparison.texts_that_only_one_gets_right(), strict=True):
-        lines.append(f"texts that only the {title} gets all right: {len(pairs):,}")
-        lines += [f"  {_shown(pair)}" for pair in pairs[:_NUM_SHOWN]]
+    for title, texts in comparison.texts_that_only_one_gets_right().items():
+        lines.append(f"texts that only the {title} gets all right: {len(texts):,}")
+        lines += [f"  {_shown(text)}" for text in texts[:_NUM_SHOWN]]
     return lines
 
 
@@ -171,15 +169,12 @@ def _p_value(value: float) -> str:
 
 def difference_lines(comparison: Comparison) -> list[str]:
     """Every text that only one of the two gets all right, with its mistakes."""
-    lines = []
-    for title, pairs in zip(("first", "second"), comparison.texts_that_only_one_gets_right(), strict=True):
-        lines += [f"only the {title}: {_shown(pair)}" for pair in pairs]
-    return lines
+    found = comparison.texts_that_only_one_gets_right()
+    return [f"only the {title}: {_shown(text)}" for title, texts in found.items() for text in texts]
 
 
-def _shown(pair: tuple[Example, Example]) -> str:
-    """A text, and the wrong labels of whichever model has them: word/gold/predicted."""
-    wrong = pair[0] if pair[0].num_errors else pair[1]
+def _shown(wrong: Example) -> str:
+    """A text, and its wrong labels: word, gold and predicted."""
     text = " ".join(wrong.words)
     if not wrong.is_tagged:
         return f"{text}   {wrong.gold[0]} -> {wrong.predicted[0]}"

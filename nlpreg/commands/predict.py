@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_share, did_you_mean
+from nlpreg.common.iteration import lazy_groups_of
 
 if TYPE_CHECKING:
     from nlpreg.common.util import JsonDict
@@ -399,6 +400,7 @@ class PredictManager:
         self._column = column
         self._show_progress = show_progress
         self._num_bad = 0
+        self._open_block: list[Line] = []
         self._reader: DatasetReader | None = None
         if has_dataset_reader:
             from nlpreg.predictors.predictor import reader_of
@@ -433,8 +435,6 @@ class PredictManager:
 
     def _groups(self) -> Iterator[list[Item]]:
         """The inputs, in groups whose answers are written together."""
-        from nlpreg.common.util import lazy_groups_of
-
         most = self._batch_size * _BATCHES_TO_SORT if self._batch_size > 1 else 1
         if self._reader is not None:
             with self._bar("instance") as advance:
@@ -443,11 +443,8 @@ class PredictManager:
                     advance(len(instances))
             return
         with self._bar("line") as advance:
-            lines = _line_groups(self._input_file, self._name, most)
-            if self._input_format == "conllu":
-                lines = _whole_blocks(lines)
             waiting: list[Item] = []
-            for group in lines:
+            for group in _line_groups(self._input_file, self._name, most):
                 waiting += self._items(group)
                 advance(len(group))
                 # A sentence has several lines, so a group of lines alone would make few and small batches. A process
@@ -455,7 +452,7 @@ class PredictManager:
                 if len(waiting) >= most or self._input_file == "-":
                     yield waiting
                     waiting = []
-            yield waiting
+            yield [*waiting, *self._sentences([(0, "")])]  # the last sentence may have no blank line after it
 
     @contextlib.contextmanager
     def _bar(self, unit: str) -> Iterator[Callable[[int], object]]:
@@ -489,23 +486,32 @@ class PredictManager:
                     yield Item(place, {"sentence": sentence}, sentence)
 
     def _sentences(self, lines: Iterable[Line]) -> Iterator[Item]:
-        """The sentences of whole blocks in the CoNLL-U format."""
+        """The sentences in the CoNLL-U format that end within some lines; what follows them waits for further lines."""
+        for number, line in lines:
+            if isinstance(line, ConfigurationError) or line.strip():
+                self._open_block.append((number, line))
+            elif self._open_block:
+                yield self._sentence(self._open_block)
+                self._open_block = []
+
+    def _sentence(self, block: list[Line]) -> Item:
+        """The sentence in the lines between two blank ones; the error, if one of them cannot be read."""
         from nlpreg.data.dataset_readers.conllu import conllu_words
         from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
 
-        for first, block in _blocks(lines):
-            place = f"{self._name}, line {first}"
-            if isinstance(block, ConfigurationError):
-                yield Item(place, block)
-            elif all(line.startswith("#") for line in block.split("\n")):
-                yield Item(place, None, block)
-            else:
-                try:
-                    words = conllu_words(block, self._name, first)
-                except DataError as error:
-                    yield Item(place, error, block)
-                else:
-                    yield Item(place, {"words": words}, block)
+        first = block[0][0]
+        place = f"{self._name}, line {first}"
+        bad_line = next((line for _, line in block if isinstance(line, ConfigurationError)), None)
+        if bad_line is not None:
+            return Item(place, bad_line)
+        lines = [str(line).rstrip("\r\n") for _, line in block]
+        text = "\n".join(lines)
+        if all(line.startswith("#") for line in lines):
+            return Item(place, None, text)
+        try:
+            return Item(place, {"words": conllu_words(text, self._name, first)}, text)
+        except DataError as error:
+            return Item(place, error, text)
 
     def _instances(self, reader: DatasetReader) -> Iterator[Item]:
         """The instances that the archive's dataset reader reads from the input."""
@@ -531,8 +537,6 @@ class PredictManager:
 
     def _predict(self, items: list[Item]) -> None:
         """Set the answer of each input: the prediction, or the error."""
-        from nlpreg.common.util import lazy_groups_of
-
         for item in items:
             if isinstance(item.source, Exception):
                 item.answer = item.source
@@ -704,8 +708,6 @@ def _decoded(raw: bytes | str, name: str, number: int) -> str | ConfigurationErr
 
 def _raw_groups(input_file: str, most: int) -> Iterator[Sequence[bytes | str]]:
     """The lines, undecoded, in groups of at most so many."""
-    from nlpreg.common.util import lazy_groups_of
-
     if input_file != "-":
         from nlpreg.common.file_utils import open_compressed
         from nlpreg.common.files import clear_compression_errors
@@ -729,36 +731,6 @@ def _raw_groups(input_file: str, most: int) -> Iterator[Sequence[bytes | str]]:
         yield [rest]
 
 
-def _whole_blocks(groups: Iterable[list[Line]]) -> Iterator[list[Line]]:
-    """The same lines in groups that end with a blank line, or with the input."""
-    kept: list[Line] = []
-    for group in groups:
-        kept.extend(group)
-        end = next((at for at in range(len(kept), 0, -1) if _is_blank(kept[at - 1][1])), 0)
-        if end:
-            yield kept[:end]
-            kept = kept[end:]
-    if kept:
-        yield kept
-
-
-def _is_blank(line: str | ConfigurationError) -> bool:
-    return isinstance(line, str) and not line.strip()
-
-
-def _blocks(lines: Iterable[Line]) -> Iterator[Line]:
-    """(number of the first line, text) of what stands between blank lines; the error, for a block with a bad line."""
-    first, block = 0, list[str | ConfigurationError]()
-    for number, line in [*lines, (0, "")]:
-        if not _is_blank(line):
-            first = number if not block else first
-            block.append(line if isinstance(line, ConfigurationError) else line.rstrip("\r\n"))
-        elif block:
-            errors = [line for line in block if isinstance(line, ConfigurationError)]
-            yield first, errors[0] if errors else "\n".join(map(str, block))
-            block = []
-
-
 def _num_lines(path: str) -> int | None:
     """Number of lines of a plain local file; None for others."""
     from nlpreg.common.file_utils import get_file_extension
@@ -777,6 +749,6 @@ def output_lines(path: str | None) -> Iterator[IO[Any] | None]:
         return
     from nlpreg.common.files import atomic_write
 
-    # half of a surrogate pair, which JSON can hold, must not cost the whole file
+    # a lone surrogate, which JSON can express, must not make the whole file fail
     with atomic_write(path, "w", errors="backslashreplace") as file:
         yield file

@@ -114,7 +114,7 @@ def check_config(config: Mapping[str, Any], fills_namespaces: bool = True) -> Ch
     if isinstance(node, Call):
         strays = {problem.path.rpartition(".")[2] for problem in problems if problem.stray_key}
         problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
-        # a section that holds a mistake cannot be built on trial, and fails for a reason that is no news
+        # a section with a mistake cannot be built on trial; its failure would only repeat that mistake
         faulty = [f"{problem.path}." for problem in problems]
         shapes = shape_problems(node, warnings)
         problems += [p for p in shapes if not any(path.startswith(f"{p.path}.") for path in faulty)]

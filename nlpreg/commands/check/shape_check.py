@@ -238,7 +238,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, end)
     hook_before, sys.unraisablehook = sys.unraisablehook, ignore
-    # Again and again: Python ignores what is raised in a `__del__` or in the callback of a weak reference.
+    # Repeatedly, because Python ignores exceptions that are raised in `__del__` or in the callback of a weak reference.
     signal.setitimer(signal.ITIMER_REAL, seconds, _SECONDS_BETWEEN_TRIES)
     try:
         try:

@@ -11,8 +11,6 @@ from nlpreg.common.digests import warn_if_changed
 Curve = list[tuple[float, float]]
 """Points (x, y) in order of x."""
 
-# keys of a line of metrics.jsonl that are no metrics
-_BOOKKEEPING = {"event", "epoch", "batch", "step", "seconds", "time", "best_epoch"}
 _PREFIXES = ("training_", "validation_")
 
 

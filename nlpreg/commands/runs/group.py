@@ -154,14 +154,8 @@ class RunGroup:
                 continue
             for run in point.runs:
                 rows.append([run.name, *_cells(Point(run.name, [run]), columns), _outcome([run])])
-            label = "mean ± spread"
-            rows.append(
-                [
-                    f"{point.name}: {label}" if point.name else label,
-                    *_cells(point, columns),
-                    _outcome(point.runs),
-                ]
-            )
+            label = f"{point.name}: mean ± spread" if point.name else "mean ± spread"
+            rows.append([label, *_cells(point, columns), _outcome(point.runs)])
         return table(rows, ["run", *(key.removeprefix("best_") for key in columns), "outcome"])
 
     def write(self, folder: str | os.PathLike[str]) -> None:

@@ -108,16 +108,9 @@ class Processes:
         if file is None:
             return False
         run = self._group / name
-        is_begun = run.is_dir() and any(run.iterdir())
-        words = [
-            "train",
-            str(self._config(name)),
-            "-s",
-            str(run),
-            "-q",
-            *options,
-            *(["-r"] if is_begun else []),
-        ]
+        words = ["train", str(self._config(name)), "-s", str(run), "-q", *options]
+        if run.is_dir() and any(run.iterdir()):
+            words.append("-r")
         environment = dict(os.environ)
         if self._limit > 1:  # otherwise each process would use a thread for each core
             environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self._limit)))

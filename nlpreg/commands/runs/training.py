@@ -244,12 +244,8 @@ def _with_earlier_results(group: RunGroup, earlier: RunGroup, folder: str) -> Ru
                 "folder"
             )
         if past is not None:
-            run.status, run.metrics, run.seconds, run.error = (
-                past.status,
-                past.metrics,
-                past.seconds,
-                past.error,
-            )
+            run.status, run.error = past.status, past.error
+            run.seconds, run.metrics = past.seconds, past.metrics
     # runs of an earlier command line remain in the table; only those planned now are trained
     group.runs += [run for run in outcomes.values() if run.status == DONE]
     return group

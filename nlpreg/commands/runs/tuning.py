@@ -100,7 +100,6 @@ def tune_from_args(args: argparse.Namespace) -> None:
     try:
         group = tune(search, args.trials, args.parallel, options_of_runs(args))
     except BaseException as error:
-        # read where the end of the command is reported
         error.how_to_continue = "the same command resumes the study"  # type: ignore[attr-defined]  # a note for the report of the error
         raise
     print("\n".join(group.lines()))

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.config.describe import Argument, Description
+from nlpreg.common.config.describe import (
+    Argument,
+    Description,
+    argument_type,
+    describe_class,
+    find_class,
+    snake_case,
+)
+from nlpreg.common.config.jsonnet import jsonnet_text
+from nlpreg.common.config.nodes import is_json
+from nlpreg.common.lazy import Lazy
 
 _WIDTH = 100
 
@@ -29,8 +39,6 @@ class Describe(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.common.config.describe import describe_class, find_class
-
     print(description_text(describe_class(*find_class(args.name))))
 
 
@@ -41,8 +49,6 @@ def description_text(description: Description) -> str:
 
 def _lines(description: Description) -> Iterator[str]:
     from nlpreg.commands.show.init import example_section
-    from nlpreg.common.config.describe import snake_case
-    from nlpreg.common.config.jsonnet import jsonnet_text
 
     cls, base = description.cls, description.base
     yield f"{snake_case(base.__name__)}:{description.name}" if base is not None else description.name
@@ -75,8 +81,6 @@ def _lines(description: Description) -> Iterator[str]:
 
 
 def _argument_lines(argument: Argument) -> Iterator[str]:
-    from nlpreg.common.config.describe import argument_type
-
     default = "" if argument.is_required else f" = {_default(argument.default)}"
     yield f"  {argument.name}: {argument_type(argument)}{default}"
     yield from textwrap.wrap(argument.doc, _WIDTH, initial_indent="      ", subsequent_indent="      ")
@@ -84,10 +88,6 @@ def _argument_lines(argument: Argument) -> Iterator[str]:
 
 def _default(value: Any) -> str:
     """A default as a config writes it; an object by the name of its class."""
-    from nlpreg.common.config.jsonnet import jsonnet_text
-    from nlpreg.common.config.nodes import is_json
-    from nlpreg.common.lazy import Lazy
-
     if is_json(value):
         return jsonnet_text(value)
     if isinstance(value, Lazy):

@@ -217,17 +217,16 @@ def run_rank(params: Params, options: RunOptions, rank: Rank, resolved: dict[str
     store, *_ = next(iter(rendezvous("env://", timeout=_TIMEOUT)))
     with _failure_shared(store, rank):
         if rank.rank == 0:
-            # Before the process group is formed: within it, the reader would yield only a share of the data.
             prepare_folder(params, options, resolved)
-            prepare_run_logging(options.serialization_dir, rank.rank, rank.world_size)
-            distributed = take_command_keys(params)
-            _make_vocabulary(params, options)
-            store.set(BEGIN, "")
         else:
             _wait_for_first(store)
             os.makedirs(options.serialization_dir, exist_ok=True)
-            prepare_run_logging(options.serialization_dir, rank.rank, rank.world_size)
-            distributed = take_command_keys(params)
+        prepare_run_logging(options.serialization_dir, rank.rank, rank.world_size)
+        distributed = take_command_keys(params)
+        if rank.rank == 0:
+            # Before the process group is formed: within it, the reader would yield only a share of the data.
+            _make_vocabulary(params, options)
+            store.set(BEGIN, "")
         with _process_group(rank, store):
             broadcast_vocabulary(params, options.serialization_dir, rank.local_rank)
             trainer_section(params).update(

@@ -185,7 +185,7 @@ def _located(checked: Checked, source: str) -> Iterator[None]:
 
 
 def _as_before(checked: Checked, folder: str) -> Checked:
-    """The check for resuming a run: one of before namespaces were filled in keeps the tables that it was made with."""
+    """The check for resuming a run. A run from before namespaces were filled in keeps its config, and so its embeddings."""
     if checked.config == checked.given or not os.path.isfile(os.path.join(folder, CONFIG_NAME)):
         return checked
     config, given = (
