@@ -254,7 +254,7 @@ class _Growing:
         if not self._stop:
             return
         new = self._text.since(first)
-        ends = [place for place in map(new.find, self._stop) if place >= 0]
+        ends = [found for found in map(new.find, self._stop) if found >= 0]
         if ends:
             self._length = first + min(ends)
             self.finished = "stop"

@@ -275,32 +275,35 @@ class Scorer:
         found = []
         for tokens in texts:
             values: list[float | None] = [None] * len(tokens)
-            places = [i for i, token in enumerate(tokens) if str(token) not in special]
+            scored = [position for position, token in enumerate(tokens) if str(token) not in special]
             size = max(1, self._tokens_per_batch // max(1, min(len(tokens), self._masked_context)))
-            for start in range(0, len(places), size):
-                some = places[start : start + size]
-                copies, positions = zip(*(self._masked(tokens, places, place) for place in some), strict=True)
-                targets = torch.tensor([[self._texts.id_of(tokens[place])] for place in some])
+            for some in lazy_groups_of(scored, size):
+                masked = [self._masked(tokens, scored, position) for position in some]
+                copies, masks = zip(*masked, strict=True)
+                targets = torch.tensor([[self._texts.id_of(tokens[position])] for position in some])
                 tensors = self._texts.tensors_of(copies)
                 scores = self._model.masked_log_probabilities(
-                    tensors, torch.tensor(positions).view(-1, 1, 1), targets
+                    tensors, torch.tensor(masks).view(-1, 1, 1), targets
                 )  # (B, 1)
-                for place, value in zip(some, scores.squeeze(1).tolist(), strict=True):
-                    values[place] = value
-            unknown = sum(self._texts.is_unknown(tokens[place]) for place in places)
-            found.append(_Values(values, len(places), unknown))
+                for position, value in zip(some, scores.squeeze(1).tolist(), strict=True):
+                    values[position] = value
+            unknown = sum(self._texts.is_unknown(tokens[position]) for position in scored)
+            found.append(_Values(values, len(scored), unknown))
         return found
 
-    def _masked(self, tokens: Sequence[Token], places: Sequence[int], place: int) -> tuple[list[Token], int]:
-        """A text, or what there is room for of it, with the token at `place` masked, and the position of the mask.
+    def _masked(
+        self, tokens: Sequence[Token], scored: Sequence[int], position: int
+    ) -> tuple[list[Token], int]:
+        """A text, or what there is room for of it, with the token at `position` masked, and the position of the mask.
 
         Args:
             tokens: of the text.
-            places: which of them are no start or end tokens.
-            place: one of these.
+            scored: positions of those that are neither start nor end tokens.
+            position: one of these.
         """
-        first, end = places[0], places[-1] + 1
+        first, end = scored[0], scored[-1] + 1
         size = max(1, min(end - first, self._masked_context - first - (len(tokens) - end)))
-        start = min(max(first, place - size // 2), end - size)
-        head = [*tokens[:first], *tokens[start:place]]
-        return [*head, self._texts.mask_token(), *tokens[place + 1 : start + size], *tokens[end:]], len(head)
+        start = min(max(first, position - size // 2), end - size)
+        head = [*tokens[:first], *tokens[start:position]]
+        rest = [*tokens[position + 1 : start + size], *tokens[end:]]
+        return [*head, self._texts.mask_token(), *rest], len(head)

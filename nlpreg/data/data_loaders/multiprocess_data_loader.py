@@ -85,7 +85,7 @@ def prefetch_batches(
 
 
 def prefetch_stream(
-    stream: BatchStream, place: StreamPosition, leave_out: int, start_method: str
+    stream: BatchStream, start: StreamPosition, leave_out: int, start_method: str
 ) -> Iterator[tuple[TensorDict, StreamPosition]]:
     """The batches of a stream from a position on; one worker makes them as soon as that saves time.
 
@@ -95,14 +95,14 @@ def prefetch_stream(
 
     Args:
         stream: the stream.
-        place: where to start.
+        start: where to begin.
         leave_out: number of batches to skip, without making their tensors.
         start_method: how to start the worker.
 
     Raises:
         WorkerError: a batch could not be made, in the worker or in this process.
     """
-    here = _with_worker_errors(stream.batches(place, leave_out=leave_out))
+    here = _with_worker_errors(stream.batches(start, leave_out=leave_out))
     taken, seconds, began = 0, 0.0, time.perf_counter()
     while not taken or seconds < _SECONDS_TO_MAKE_HERE:
         started = time.perf_counter()
@@ -110,14 +110,14 @@ def prefetch_stream(
         seconds += time.perf_counter() - started
         if made is None:
             return
-        taken, place = taken + 1, made[1]
+        taken, start = taken + 1, made[1]
         yield made
     each, making = (time.perf_counter() - began) / taken, seconds / taken
     if not _is_worker_faster(making, each - making):
         yield from here
         return
     meanwhile = math.ceil(_SECONDS_TO_START.get(start_method, _SECONDS_TO_START_ANEW) / each)
-    make = partial(stream.batches_of_worker, (place,), meanwhile)
+    make = partial(stream.batches_of_worker, (start,), meanwhile)
     with WorkerPool(make, 1, start_method, _BATCHES_AHEAD) as pool:
         yield from islice(here, meanwhile)
         here.close()

@@ -230,31 +230,31 @@ class BatchStream:
     rank: int = 0
 
     def batches(
-        self, place: StreamPosition, worker: int | None = None, leave_out: int = 0
+        self, start: StreamPosition, worker: int | None = None, leave_out: int = 0
     ) -> Iterator[tuple[TensorDict, StreamPosition]]:
         """The batches from a position on, each with the position after it.
 
         Args:
-            place: where to start: `StreamPosition()`, or the position that came with a batch.
+            start: where to begin: `StreamPosition()`, or the position that came with a batch.
             worker: number of the worker whose share to read; None for all data, the share of a single worker.
             leave_out: number of batches to skip without making tensors.
         """
-        for group, end in islice(self._groups(place, worker), leave_out, None):
+        for group, end in islice(self._groups(start, worker), leave_out, None):
             yield self._collated(group, worker, end.batches), end
 
     def batches_of_worker(
-        self, places: Sequence[StreamPosition], leave_out: int, worker: int
+        self, starts: Sequence[StreamPosition], leave_out: int, worker: int
     ) -> Iterator[tuple[TensorDict, StreamPosition]]:
         """The batches of one worker's share, to be called in its process.
 
         Args:
-            places: where each worker starts.
+            starts: where each worker starts.
             leave_out: see `batches`.
             worker: number of this worker.
         """
         # a reader must not draw the same random numbers in every worker and pass
         seed_global_generators(order_generator(self.data_pass, worker, _READING, rank=self.rank))
-        return self.batches(places[worker], worker, leave_out)
+        return self.batches(starts[worker], worker, leave_out)
 
     def _collated(self, group: list[Instance], worker: int | None, number: int) -> TensorDict:
         """The tensors of a batch; with workers, a collator's random numbers depend on the position of the batch."""
@@ -266,22 +266,22 @@ class BatchStream:
             return self.collate_fn(group)
 
     def _groups(
-        self, place: StreamPosition, worker: int | None
+        self, start: StreamPosition, worker: int | None
     ) -> Iterator[tuple[list[Instance], StreamPosition]]:
         """The instances of each batch from a position on."""
         if self.batch_sampler is not None:
-            yield from self._sampled_groups(self.batch_sampler, place, worker)
+            yield from self._sampled_groups(self.batch_sampler, start, worker)
             return
         assert self.batch_size is not None  # the loader requires one of the two
-        instances = self._indexed(self._drawn(place, worker), worker)
+        instances = self._indexed(self._drawn(start, worker), worker)
         groups = groups_of(instances, self.batch_size, self.drop_last)
-        for number, group in enumerate(groups, start=place.batches + 1):
+        for number, group in enumerate(groups, start=start.batches + 1):
             _, drawn, read = group[-1]
             yield [instance for instance, _, _ in group], StreamPosition(number, drawn, read)
 
-    def _drawn(self, place: StreamPosition, worker: int | None) -> Iterator[tuple[Instance, int, int]]:
+    def _drawn(self, start: StreamPosition, worker: int | None) -> Iterator[tuple[Instance, int, int]]:
         """Instances in the order of the batches, each with the number of items drawn and read so far."""
-        drawn, read = place.drawn, place.read
+        drawn, read = start.drawn, start.read
         items_from = functools.partial(self.instances.items, worker)
 
         def items() -> Iterator[Any]:
@@ -313,18 +313,18 @@ class BatchStream:
             size = min(most, 2 * size)
 
     def _sampled_groups(
-        self, sampler: BatchSampler, place: StreamPosition, worker: int | None
+        self, sampler: BatchSampler, start: StreamPosition, worker: int | None
     ) -> Iterator[tuple[list[Instance], StreamPosition]]:
         """The instances of each batch from a position on; a sampler makes the batches of one chunk after another."""
-        if place.chunk:
+        if start.chunk:
             # it may choose its sorting keys from the first instances
             first = self._drawn(StreamPosition(), worker)
             few = min(_INSTANCES_TO_LEARN_FROM, self.max_instances_in_memory)
             # only for this side effect
             for _ in sampler.get_batch_indices([instance for instance, _, _ in islice(first, few)]):
                 pass
-        number, chunk, skipped, before = place.batches, place.chunk, place.chunk_batches, place.drawn
-        drawn = self._drawn(place, worker)
+        number, chunk, skipped, before = start.batches, start.chunk, start.chunk_batches, start.drawn
+        drawn = self._drawn(start, worker)
         while group := self._next(drawn, self.max_instances_in_memory):
             instances = [instance for instance, _, _ in group]
             self._index(instances, worker)

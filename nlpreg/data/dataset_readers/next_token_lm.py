@@ -23,8 +23,8 @@ def _target_token(tokenizer: Tokenizer, target: str) -> Token:
     pieces: list[Token]
     if isinstance(tokenizer, PretrainedTransformerTokenizer):
         # without the special tokens that would come before it
-        tokens, (place,) = tokenizer.intra_word_tokenize([target])
-        pieces = [] if place is None else tokens[place[0] :]
+        tokens, (span,) = tokenizer.intra_word_tokenize([target])
+        pieces = [] if span is None else tokens[span[0] :]
     else:
         pieces = tokenizer.tokenize(target)
     if not pieces:
