@@ -127,31 +127,33 @@ def make_parameter_groups(
         return [parameter for _, parameter in model_parameters]
     check_patterns(parameter_groups=[pattern for patterns, _ in groups for pattern in patterns])
     _warn_about_unmatched_patterns(model_parameters, groups)
-    sorted_groups: list[dict[str, Any]] = [{**options, "params": []} for _, options in groups]
-    names: list[list[str]] = [[] for _ in groups]
-    left: list[nn.Parameter] = []
+    left: NamedParameters = []
+    shares: list[NamedParameters] = [[] for _ in groups]
     for name, parameter in model_parameters:
-        index = _group_of(name, groups)
-        if index is None:
-            left.append(parameter)
-        else:
-            sorted_groups[index]["params"].append(parameter)
-            names[index].append(name)
+        index = group_of(name, groups)
+        (left if index is None else shares[index]).append((name, parameter))
     kept: list[dict[str, Any]] = []
-    for (patterns, options), group, names_in_group in zip(groups, sorted_groups, names, strict=True):
+    for (patterns, options), share in zip(groups, shares, strict=True):
+        parameters = [parameter for _, parameter in share]
         if options.get("requires_grad") is False:
-            _freeze(patterns, options, group["params"])
+            _freeze(patterns, options, parameters)
         else:
-            logger.info("parameter group %s %s: %s", patterns, options, names_in_group)
-            group.pop("requires_grad", None)
-            kept.append(group)
+            logger.info("parameter group %s %s: %s", patterns, options, [name for name, _ in share])
+            others = {name: value for name, value in options.items() if name != "requires_grad"}
+            kept.append({**others, "params": parameters})
     logger.info("default parameter group: %d parameters", len(left))
-    kept.append({"params": left})  # even if empty: gradual unfreezing relies on it
+    # even if empty: gradual unfreezing relies on it
+    kept.append({"params": [parameter for _, parameter in left]})
     _log_number_of_parameters(model_parameters)
     return kept
 
 
-def _group_of(name: str, groups: ParameterGroupsType) -> int | None:
+def group_of(name: str, groups: ParameterGroupsType) -> int | None:
+    """The number of the group that a parameter belongs to; None for the default group.
+
+    Raises:
+        ValueError: its name matches several groups.
+    """
     found = [index for index, (patterns, _) in enumerate(groups) if any(re.search(p, name) for p in patterns)]
     if len(found) > 1:
         raise ValueError(

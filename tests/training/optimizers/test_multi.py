@@ -41,6 +41,12 @@ def test_each_parameter_goes_to_its_optimizer(model):
     torch.testing.assert_close(change[3], -0.5 * model[2].bias.grad.sign(), atol=1e-4, rtol=0)
 
 
+def test_a_parameter_cannot_go_to_two_optimizers(model):
+    groups = [[["bias"], {"optimizer_name": "slow"}], [["^2"], {"lr": 0.5}]]
+    with pytest.raises(ValueError, match="the parameter '2.bias' matches groups 0 .* and 1"):
+        build(model, parameter_groups=groups)
+
+
 def test_groups_are_shared_so_that_schedulers_act(model):
     optimizer = build(model)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.1, 0.01, 0.01]
