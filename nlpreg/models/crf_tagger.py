@@ -251,7 +251,7 @@ class CrfTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
                     for paths, total in zip(best_paths, totals, strict=True)
                 ]
             if self._label_encoding is not None and not self.training:
-                output["spans"] = self._described_spans(output["tags"], logits, mask)
+                output["spans"] = self._described_spans(output["tags"], [(self, logits)], mask)
         if tags is not None:
             # Marginals cost as much as the loss, so in training tags other than the best are ranked by their emissions.
             self._measure(found, logits.softmax(-1) if marginals is None else marginals, tags, mask)
@@ -329,12 +329,7 @@ class CrfTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
             if self.confidences:
                 chosen["top_k_probabilities"] = [[probability for probability, _ in row] for row in ranked]
         if self.confidences and self._label_encoding is not None and not self.training:
-            spans = self._spans(chosen["tags"])
-            found = _mean([member.span_probabilities(spans, logits, mask) for member, logits in pairs])
-            chosen["spans"] = [
-                tagging.described_spans(row, confidences, self.confidence_threshold)
-                for row, confidences in zip(spans, found, strict=True)
-            ]
+            chosen["spans"] = self._described_spans(chosen["tags"], pairs, mask)
 
     def _logits(self, tokens: TextFieldTensors, mask: Tensor) -> Tensor:
         """The scores of the tags of each word (B, T, C)."""
@@ -364,22 +359,19 @@ class CrfTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
         self.measure(probabilities.detach() + choices, tags, mask, choices)
 
     def _described_spans(
-        self, tags: list[list[int]], logits: Tensor, mask: Tensor
+        self, tags: list[list[int]], pairs: Sequence[tuple["CrfTagger", Tensor]], mask: Tensor
     ) -> list[list[dict[str, Any]]]:
         """The spans of each sentence, each with its probability."""
-        spans = self._spans(tags)
-        return [
-            tagging.described_spans(found, confidences, self.confidence_threshold)
-            for found, confidences in zip(spans, self.span_probabilities(spans, logits, mask), strict=True)
-        ]
-
-    def _spans(self, tags: list[list[int]]) -> list[list[tagging.Span]]:
-        """The spans that the tags of each sentence stand for."""
         encoding = self._label_encoding
         assert encoding is not None
-        return [
+        spans = [
             tagging.spans_of(sentence, encoding)
             for sentence in tagging.tag_names(tags, self.vocab, self.label_namespace)
+        ]
+        found = _mean([tagger.span_probabilities(spans, logits, mask) for tagger, logits in pairs])
+        return [
+            tagging.described_spans(row, confidences, self.confidence_threshold)
+            for row, confidences in zip(spans, found, strict=True)
         ]
 
     def span_probabilities(
