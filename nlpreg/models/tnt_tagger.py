@@ -145,11 +145,8 @@ class TntTagger(tagging.SequenceTagger):
         """Check the arguments; also called by `nlpreg check`."""
         check_at_least(0, max_suffix_length=max_suffix_length, suffix_weight=suffix_weight)
         check_at_least(1, beam_size=beam_size, top_k=top_k)
-        for name, value in (
-            ("guess_count", guess_count),
-            ("before_count", before_count),
-            ("after_count", after_count),
-        ):
+        above_0 = {"guess_count": guess_count, "before_count": before_count, "after_count": after_count}
+        for name, value in above_0.items():
             if not value > 0:
                 raise ConfigurationError(f"model.{name}: expected a number above 0, got {value}")
 

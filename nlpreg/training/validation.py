@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import IO, Any, cast
 
 import torch
@@ -185,8 +184,6 @@ def evaluate(
         nullcontext() if predictions_output_file is None else atomic_write(predictions_output_file, "w")
     )
     loss = RunningLoss("the evaluation", check=False, loss_is_sum=bool(getattr(model, "loss_is_sum", False)))
-    if prediction_line is None:
-        prediction_line = partial(_readable_json, model)
     num_batches = 0
     model.eval()
     tqdm = Tqdm.tqdm(data_loader, desc="evaluating")
@@ -197,7 +194,11 @@ def evaluate(
             if outputs.get("loss") is not None:
                 loss.add(outputs["loss"], weight=_checked_weight(outputs, batch_weight_key))
             if file is not None:
-                file.write(prediction_line(batch, outputs) + "\n")
+                if prediction_line is None:
+                    line = json_text(sanitize(model.make_output_human_readable(outputs)))
+                else:
+                    line = prediction_line(batch, outputs)
+                file.write(line + "\n")
             if _is_refreshed(bar):
                 bar.set_description(_description(model, loss), refresh=False)
         # checked inside the block, so that an error leaves no file of predictions
@@ -216,10 +217,6 @@ def evaluate(
     if output_file is not None:
         dump_metrics(os.fspath(output_file), metrics, log=True)
     return metrics
-
-
-def _readable_json(model: ReadableModel, batch: TensorDict, outputs: ModelOutputs) -> str:
-    return json_text(sanitize(model.make_output_human_readable(outputs)))
 
 
 def _no_batches(data: str, key: str) -> ConfigurationError:
