@@ -216,6 +216,6 @@ def test_the_index_of_shards_runs_no_code(two, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shards = folder_with_shards(two, tmp_path)
     (shards / ".metadata").write_bytes(pickle.dumps(Hostile()))
-    with pytest.raises(RuntimeError, match="mkdir does not belong in it"):
+    with pytest.raises(RuntimeError, match="mkdir is not allowed in the index of a checkpoint"):
         join_shards({}, str(shards), None)
     assert not Path("made_by_hostile_index").exists()

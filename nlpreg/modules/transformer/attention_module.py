@@ -98,7 +98,7 @@ class SelfAttention(TransformerModule, FromParams):
         output_attentions: bool = False,
     ) -> AttentionOutput:
         """Attend to the sequence itself, or to `encoder_hidden_states` (B, S, D) if given."""
-        source, mask = hidden_states, attention_mask
+        source, mask = hidden_states, attention_mask  # what keys and values are computed from
         if encoder_hidden_states is not None:
             source, mask = encoder_hidden_states, encoder_attention_mask
         query, key, value = (

@@ -39,7 +39,7 @@ class Embeddings(TransformerModule, FromParams):
             width = getattr(table, "embedding_dim", getattr(table, "out_features", embedding_size))
             if width != embedding_size:
                 raise ValueError(
-                    f"embeddings: expected {name} to be {embedding_size} wide, as embedding_size says, got {width}"
+                    f"embeddings: expected {name} to have embedding_size, {embedding_size}, dimensions, got {width}"
                 )
         self.embeddings = embeddings
         self.layer_norm = LayerNorm(embedding_size, eps=layer_norm_eps)

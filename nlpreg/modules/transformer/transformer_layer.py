@@ -41,7 +41,7 @@ class ActivationLayer(TransformerModule, FromParams):
         self.pool = pool
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """Apply both."""
+        """Apply the linear layer and the activation."""
         if self.pool:
             hidden_states = hidden_states[:, 0]
         output: Tensor = self.act_fn(self.dense(hidden_states))
@@ -69,7 +69,7 @@ class OutputLayer(TransformerModule, FromParams):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
-        """Apply them."""
+        """Apply the linear layer and dropout, add `input_tensor`, and normalize."""
         output: Tensor = self.layer_norm(self.dropout(self.dense(hidden_states)) + input_tensor)
         return output
 
@@ -82,7 +82,7 @@ class AttentionLayer(TransformerModule, FromParams):
         num_attention_heads: number of heads, which divides `hidden_size`.
         attention_dropout: dropout probability of the attention weights, from 0 to 1.
         hidden_dropout: dropout probability of the output, from 0 to 1.
-        is_cross_attention: whether to attend to the states of an encoder instead of the input itself.
+        is_cross_attention: whether keys and values are computed from the states of an encoder.
 
     Shape:
         as in `SelfAttention`.
@@ -125,7 +125,7 @@ class AttentionLayer(TransformerModule, FromParams):
         encoder_attention_mask: Tensor | None = None,
         output_attentions: bool = False,
     ) -> AttentionOutput:
-        """Attend."""
+        """Attend to the sequence itself, or to `encoder_hidden_states` (B, S, D) if given."""
         attended: AttentionOutput = self.self(
             input_tensor, attention_mask, encoder_hidden_states, encoder_attention_mask, output_attentions
         )
@@ -199,19 +199,23 @@ class TransformerLayer(TransformerModule, FromParams):
         encoder_attention_mask: Tensor | None = None,
         output_attentions: bool = False,
     ) -> TransformerLayerOutput:
-        """Apply the layer."""
-        own: AttentionOutput = self.attention(
+        """Apply the layer; `encoder_hidden_states` (B, S, D) are required for cross-attention."""
+        attended: AttentionOutput = self.attention(
             hidden_states, attention_mask, output_attentions=output_attentions
         )
-        states, cross_probs = own.hidden_states, None
+        self_probs, cross_probs = attended.attention_probs, None
         if encoder_hidden_states is not None:
-            assert self.cross_attention is not None, "made without add_cross_attention"
-            crossed: AttentionOutput = self.cross_attention(
-                states, attention_mask, encoder_hidden_states, encoder_attention_mask, output_attentions
+            assert self.cross_attention is not None, "encoder_hidden_states require add_cross_attention"
+            attended = self.cross_attention(
+                attended.hidden_states,
+                attention_mask,
+                encoder_hidden_states,
+                encoder_attention_mask,
+                output_attentions,
             )
-            states, cross_probs = crossed.hidden_states, crossed.attention_probs
-        output = self.output(self.intermediate(states), states)
-        return TransformerLayerOutput(output, own.attention_probs, cross_probs)
+            cross_probs = attended.attention_probs
+        states = attended.hidden_states
+        return TransformerLayerOutput(self.output(self.intermediate(states), states), self_probs, cross_probs)
 
 
 def layer_sizes(config: Any) -> dict[str, Any]:

@@ -14,12 +14,14 @@ T = TypeVar("T", bound="TransformerModule")
 
 
 class TransformerModule(nn.Module):
-    """Base class of transformer modules. Subclasses implement `_from_config` and describe with class attributes where models of
-    the `transformers` library have their weights.
+    """Base class of transformer modules.
+
+    Subclasses implement `_from_config`. Their class attributes describe where models of the `transformers` library keep
+    the weights of the module.
     """
 
     _pretrained_mapping: ClassVar[dict[str, str]] = {}
-    """Component of a parameter name in a pretrained model -> its name here; the mappings of all submodules are combined."""
+    """Component of a parameter name in a pretrained model -> the component here; the mappings of all submodules are merged."""
 
     _pretrained_relevant_module: ClassVar[str | Sequence[str] | None] = None
     """Dotted path of this module in a pretrained model; of several paths, the first that exists."""
@@ -82,10 +84,10 @@ class TransformerModule(nn.Module):
         prefix = _prefix_of(model, [paths] if isinstance(paths, str) else list(paths or [""]), model_name)
         if mapping is None:
             mapping = {
-                theirs: ours
+                pretrained_name: name
                 for part in module.modules()
                 if isinstance(part, TransformerModule)
-                for theirs, ours in part._pretrained_mapping.items()
+                for pretrained_name, name in part._pretrained_mapping.items()
             }
         patterns = cls._pretrained_ignore if ignore is None else ignore
         weights: dict[str, Tensor] = {}
@@ -93,7 +95,7 @@ class TransformerModule(nn.Module):
             if name.startswith(prefix):
                 own_name = name[len(prefix) :]
                 if not any(re.match(pattern, own_name) for pattern in patterns):
-                    weights[".".join(mapping.get(step, step) for step in own_name.split("."))] = weight
+                    weights[".".join(mapping.get(part, part) for part in own_name.split("."))] = weight
         module.load_state_dict(weights, strict=strict)
         return module
 

@@ -99,19 +99,19 @@ class TransformerStack(TransformerModule, FromParams):
     ) -> TransformerStackOutput:
         """Apply the layers."""
         states = [hidden_states]
-        own, cross = [], []
+        self_attentions, cross_attentions = [], []
         for layer in self.layers:
             output = layer(
                 states[-1], attention_mask, encoder_hidden_states, encoder_attention_mask, output_attentions
             )
             states.append(output.hidden_states)
-            own.append(output.self_attention_probs)
-            cross.append(output.cross_attention_probs)
+            self_attentions.append(output.self_attention_probs)
+            cross_attentions.append(output.cross_attention_probs)
         return TransformerStackOutput(
             states[-1],
             tuple(states) if output_hidden_states else None,
-            tuple(own) if output_attentions else None,
-            tuple(cross) if output_attentions and encoder_hidden_states is not None else None,
+            tuple(self_attentions) if output_attentions else None,
+            tuple(cross_attentions) if output_attentions and encoder_hidden_states is not None else None,
         )
 
 

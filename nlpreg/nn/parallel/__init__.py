@@ -1,4 +1,4 @@
-"""Training one model by several processes: wrappers of torch's own DDP and FSDP2."""
+"""Distributed training: wrappers of torch's DDP and FSDP2."""
 
 from nlpreg.nn.parallel.ddp_accelerator import (
     DdpAccelerator,

@@ -1,4 +1,4 @@
-"""Distributed data parallel training: what wraps a model, and the model that is wrapped."""
+"""Accelerators, which prepare models for distributed training, and the wrapped models that they make."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -17,12 +17,12 @@ from nlpreg.nn.util.state_dicts import StateDictType
 
 
 class DdpWrappedModel:
-    """What a trainer needs to know of a wrapped model.
+    """A wrapped model, as a trainer uses it.
 
     Args:
         model: the wrapped module; the trainer calls it.
-        local_rank: number of this process on its machine; the rank in the process group if None.
-        world_size: number of processes; that of the process group if None.
+        local_rank: rank of this process on its machine; its rank in the process group if None.
+        world_size: number of processes; the size of the process group if None.
     """
 
     def __init__(
@@ -39,49 +39,49 @@ class DdpWrappedModel:
         return isinstance(self.model, ShardedModuleMixin)
 
     def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
-        """Load weights; every process calls this."""
+        """Load weights. All processes must call this."""
         return self.model.load_state_dict(state_dict, strict=strict)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
-        """The weights, or this process's part of them, under the names they have in the model."""
+        """The weights, or this process's shards of them, by their names in the model."""
         weights: Mapping[str, Any] = self.model.state_dict(*args, **kwargs)
         return weights
 
     def full_state_dict(self) -> dict[str, Any]:
-        """The whole weights, on the CPU where they are sharded.
+        """The full weights, on the CPU if the model is sharded.
 
-        All processes call this; of a sharded model, only the first one gets the weights, the others an empty dict.
+        All processes must call this. If the model is sharded, the first process gets the weights and the others an empty dict.
         """
         return dict(self.state_dict())
 
     @staticmethod
     def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:
-        """Put the weights together that the processes of a sharded model have saved, one file each."""
-        raise NotImplementedError("this model is not sharded, so there is nothing to put together")
+        """Combine the weights that the processes of a sharded model saved, one file for each process."""
+        raise NotImplementedError("this model is not sharded, so it has no files to combine")
 
     def clip_grad_norm_(self, max_norm: float) -> Tensor:
-        """Scale the gradients down to a norm over all weights.
+        """Clip the gradients by their total norm.
 
         Returns:
-            The norm before, a scalar tensor.
+            The norm before clipping, a scalar tensor.
         """
         return torch.nn.utils.clip_grad_norm_(
             [parameter for parameter in self.model.parameters() if parameter.grad is not None], max_norm
         )
 
     def init_grad_scaler(self) -> torch.amp.GradScaler:
-        """A scaler of the loss for half precision."""
+        """A gradient scaler for training in half precision."""
         device = next(self.model.parameters()).device
         return torch.amp.GradScaler(device.type)
 
 
 class DdpAccelerator(Registrable):
-    """Wraps a model for training by several processes.
+    """Prepares a model for training by several processes.
 
     Args:
-        local_rank: number of this process on its machine; the rank in the process group if None.
-        world_size: number of processes; that of the process group if None.
-        cuda_device: where this process's model goes; a negative number is the CPU.
+        local_rank: rank of this process on its machine; its rank in the process group if None.
+        world_size: number of processes; the size of the process group if None.
+        cuda_device: device of this process's model; a negative number is the CPU.
     """
 
     constructor_extras = frozenset(["cuda_device", "local_rank", "world_size"])
@@ -100,25 +100,25 @@ class DdpAccelerator(Registrable):
         self.cuda_device = int_to_device(cuda_device)
 
     def wrap_model(self, model: Module) -> tuple[Module, DdpWrappedModel]:
-        """Move a model to its device and wrap it; called once, before there is an optimizer.
+        """Move a model to its device and wrap it; called once, before the optimizer is made.
 
         Returns:
-            The model itself, and the wrapped one.
+            The model itself, and the wrapped model.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement wrap_model")
 
     def wrap_module(self, module: Module) -> Module:
-        """Treat a part of the model as a unit; a model's constructor may call this. By default nothing happens."""
+        """Wrap a submodule as a unit; a model's constructor may call this. Does nothing by default."""
         return module
 
 
 class TorchDdpWrappedModel(DdpWrappedModel):
-    """A model inside `DistributedDataParallel`; its weights keep the names that they have in the model.
+    """A model inside `DistributedDataParallel`; weights are saved and loaded by their names in the model.
 
     Args:
-        model: the wrapper.
-        local_rank: number of this process on its machine; the rank in the process group if None.
-        world_size: number of processes; that of the process group if None.
+        model: the `DistributedDataParallel` module.
+        local_rank: rank of this process on its machine; its rank in the process group if None.
+        world_size: number of processes; the size of the process group if None.
     """
 
     def _inner(self) -> torch.nn.Module:
@@ -140,10 +140,10 @@ class TorchDdpAccelerator(DdpAccelerator):
     """Each process has the whole model; gradients are averaged with `DistributedDataParallel`.
 
     Args:
-        find_unused_parameters: look in each step for weights that got no gradient; needed if there are such.
-        local_rank: number of this process on its machine; the rank in the process group if None.
-        world_size: number of processes; that of the process group if None.
-        cuda_device: where this process's model goes; a negative number is the CPU.
+        find_unused_parameters: search for parameters without a gradient in each step; required if there may be some.
+        local_rank: rank of this process on its machine; its rank in the process group if None.
+        world_size: number of processes; the size of the process group if None.
+        cuda_device: device of this process's model; a negative number is the CPU.
     """
 
     def __init__(

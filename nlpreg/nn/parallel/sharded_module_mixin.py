@@ -1,10 +1,10 @@
-"""A mark for wrapper modules that hold only a part of the weights."""
+"""The base class that marks wrapper modules as sharded."""
 
 import torch
 
 
 class ShardedModuleMixin:
-    """Mixed into a wrapper module whose processes each hold a part of the weights."""
+    """A base class of wrapper modules of which each process holds a shard of the weights."""
 
     def get_original_module(self) -> torch.nn.Module:
         """The module inside the wrapper."""

@@ -1,4 +1,4 @@
-"""Models whose weights are sharded over the processes, and their state as whole tensors for checkpoints."""
+"""Sharded training with FSDP2, and the conversion of sharded states for checkpoints."""
 
 import os
 import pickle
@@ -18,24 +18,24 @@ from nlpreg.nn.util.state_dicts import StateDictType
 
 # torch's modules for sharding take half a second to import, so they are imported by the functions that need them.
 
-_MARK = "__spread__"  # in files of version 1: stands for a sharded tensor
-_SHARD = "__shard__"  # in the state that belongs to a distributed checkpoint: the name of a tensor in that
+_MARK = "__spread__"  # key of the placeholder of a sharded tensor in files of version 1
+_SHARD = "__shard__"  # the same in the state that belongs to a distributed checkpoint; the value is the tensor's name there
 
-# What the index of a distributed checkpoint of tensors is made of. torch reads the index with pickle, which could call
-# any function that a manipulated file names.
+# The modules of the classes in the index of a distributed checkpoint of tensors. torch reads the index with pickle, which
+# could call any function that a manipulated file names.
 _SAFE_IN_INDEX = re.compile(
     r"torch\.distributed\.checkpoint\.(metadata|filesystem)|torch(\.serialization)?|pathlib|collections"
 )
 
 
 def gather_shards(state: Any, keep: bool) -> Any:
-    """A state with every sharded tensor whole, on the CPU; all processes call this together.
+    """Gather every sharded tensor of a state on the CPU. All processes must call this.
 
-    One tensor after the other is gathered, so the device needs room for the largest only.
+    Tensors are gathered one at a time, so the device needs memory for the largest only.
 
     Args:
         state: dicts, lists and tuples of plain values and tensors, some of them `DTensor`s.
-        keep: whether this process wants the result; the others take part and get empty tensors.
+        keep: whether this process keeps the result; the others only participate, and get empty tensors.
     """
     from torch.distributed.tensor import DTensor
 
@@ -49,13 +49,13 @@ def gather_shards(state: Any, keep: bool) -> Any:
 
 
 def shard_like(tensor: Tensor, reference: Tensor) -> Tensor:
-    """A whole tensor, the same in all processes, sharded as another one of its shape is.
+    """Shard a full tensor, the same in all processes, like another tensor of its shape.
 
     Args:
-        tensor: on the CPU, or sharded already.
-        reference: the tensor itself is returned unless this is a `DTensor` of the same shape.
+        tensor: a tensor on the CPU, or one that is sharded already.
+        reference: the tensor to shard like; unless it is a `DTensor` of the same shape, `tensor` is returned unchanged.
     """
-    # asked by name, because the class of such tensors takes long to import
+    # checked by attribute, because importing DTensor takes long
     if not hasattr(reference, "device_mesh") or hasattr(tensor, "device_mesh"):
         return tensor
     from torch.distributed.tensor import DTensor, distribute_tensor
@@ -66,11 +66,11 @@ def shard_like(tensor: Tensor, reference: Tensor) -> Tensor:
 
 
 def shard_optimizer_state(optimizer: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The state of an optimizer with its whole tensors sharded as the parameters are to which they belong.
+    """Shard the full tensors of an optimizer's state like the parameters that they belong to.
 
     Args:
-        optimizer: of the sharded model; a `MultiOptimizer` has a state for each of those inside.
-        state: as `gather_shards` made it, the same in all processes.
+        optimizer: that of the sharded model; a `MultiOptimizer` has a state for each of its optimizers.
+        state: a state that `gather_shards` returned, the same in all processes.
     """
     inner = getattr(optimizer, "optimizers", None)
     if inner is not None:
@@ -91,11 +91,11 @@ def shard_optimizer_state(optimizer: Any, state: dict[str, Any]) -> dict[str, An
 
 
 def whole_state(parts: Sequence[dict[str, Any]]) -> Any:
-    """The state that processes saved in parts, as nlpreg did before it gathered sharded tensors.
+    """Combine a state that the processes saved in parts, as nlpreg did before it gathered sharded tensors.
 
     Args:
-        parts: one for each process: `state`, with a mark in place of each sharded tensor, and `spread`, the chunks of
-            these tensors that the process held, each with its `offsets` in the whole.
+        parts: for each process `state`, with a placeholder for each sharded tensor, and `spread`, the chunks of these
+            tensors that the process held, each with its `offsets` in the full tensor.
     """
 
     def put_in(value: Any) -> Any:
@@ -113,14 +113,14 @@ def whole_state(parts: Sequence[dict[str, Any]]) -> Any:
 
 
 def split_shards(state: Any) -> tuple[Any, dict[str, Tensor]]:
-    """Take the sharded tensors out of a state, so that each process can write its own shards of them.
+    """Separate the sharded tensors from a state, so that each process can write its own shards.
 
     Args:
         state: dicts, lists and tuples of plain values and tensors, some of them `DTensor`s; the same structure in all
             processes.
 
     Returns:
-        The state with a description in place of each sharded tensor, and these tensors by the names in the descriptions.
+        The state with a placeholder for each sharded tensor, and the tensors by the names in the placeholders.
     """
     from torch.distributed.tensor import DTensor, Shard
 
@@ -139,7 +139,7 @@ def split_shards(state: Any) -> tuple[Any, dict[str, Tensor]]:
 
 
 def write_shards(shards: dict[str, Tensor], folder: str) -> None:
-    """Write sharded tensors with torch's distributed checkpoint; all processes call this, each writes its own shards."""
+    """Write sharded tensors as a distributed checkpoint. All processes must call this; each writes its own shards."""
     from torch.distributed.checkpoint.filesystem import FileSystemWriter
     from torch.distributed.checkpoint.state_dict_saver import save
 
@@ -147,16 +147,16 @@ def write_shards(shards: dict[str, Tensor], folder: str) -> None:
 
 
 def join_shards(state: Any, folder: str, parameter: Tensor | None) -> Any:
-    """Undo `split_shards`: read the tensors back and put them in their places. All processes call this.
+    """The inverse of `split_shards` and `write_shards`: read the tensors back into a state. All processes must call this.
 
     Args:
-        state: as `split_shards` returned it, in this run or one of any number of processes.
-        folder: what `write_shards` wrote.
-        parameter: a sharded parameter of the model; the tensors are sharded over the same processes. Without one they
-            are read whole.
+        state: the state that `split_shards` returned, in a run with any number of processes.
+        folder: the folder that `write_shards` wrote.
+        parameter: a sharded parameter of the model; the tensors are sharded over the same processes. If None, full tensors
+            are read.
 
     Raises:
-        RuntimeError: the folder cannot be read, or its index holds anything else than the places of tensors.
+        RuntimeError: the folder cannot be read, or its index contains anything but tensors.
     """
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.filesystem import FileSystemReader
@@ -182,9 +182,8 @@ def join_shards(state: Any, folder: str, parameter: Tensor | None) -> Any:
     joined = _map_leaves(state, make)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", "torch.distributed is .* uninitialized"
-            )  # right in a single process
+            # as it should be in a single process
+            warnings.filterwarnings("ignore", "torch.distributed is .* uninitialized")
             load(tensors, storage_reader=FileSystemReader(folder))  # in place
     except CheckpointException as error:  # a BaseException
         raise RuntimeError(f"{folder} cannot be read ({error})") from error
@@ -198,7 +197,7 @@ class _IndexUnpickler(pickle.Unpickler):
             "torch.serialization",
             "_get_layout",
         ):
-            raise pickle.UnpicklingError(f"{module}.{name} does not belong in it")
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in the index of a checkpoint")
         return found
 
 
@@ -208,13 +207,12 @@ def _check_index(folder: str) -> None:
         with open(path, "rb") as file:
             index = _IndexUnpickler(file).load()
         # anything but a tensor would be read with pickle as well
-        kinds = {type(entry).__name__ for entry in index.state_dict_metadata.values()} - {
-            "TensorStorageMetadata"
-        }
+        kinds = {type(entry).__name__ for entry in index.state_dict_metadata.values()}
     except Exception as error:
         raise RuntimeError(f"{path} cannot be read ({error})") from error
-    if kinds:
-        raise RuntimeError(f"{path}: expected tensors only, found {', '.join(sorted(kinds))}")
+    others = sorted(kinds - {"TensorStorageMetadata"})
+    if others:
+        raise RuntimeError(f"{path}: expected tensors only, found {', '.join(others)}")
 
 
 def _is_mark(value: Any) -> bool:
@@ -222,7 +220,7 @@ def _is_mark(value: Any) -> bool:
 
 
 def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same containers with every leaf, or mark of a sharded tensor, changed."""
+    """A copy of nested containers with a function applied to every leaf and every placeholder of a sharded tensor."""
     if isinstance(value, dict) and not _is_mark(value):
         return {key: _map_leaves(item, change) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -231,12 +229,12 @@ def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 class TorchFsdpWrappedModel(DdpWrappedModel):
-    """A model whose weights are spread over the processes by FSDP2.
+    """A model whose weights are sharded over the processes by FSDP2.
 
     Args:
-        model: the model, which has become a sharded one itself.
-        local_rank: number of this process on its machine; the rank in the process group if None.
-        world_size: number of processes; that of the process group if None.
+        model: the model, whose parameters are sharded.
+        local_rank: rank of this process on its machine; its rank in the process group if None.
+        world_size: number of processes; the size of the process group if None.
     """
 
     @property
@@ -245,9 +243,9 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
         return True
 
     def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
-        """Load sharded weights, as `state_dict` gives them, or the whole ones that the first process passes.
+        """Load sharded weights, as `state_dict` returns them, or the full weights that the first process passes.
 
-        All processes call this; where the weights are whole, the others may pass an empty dict.
+        All processes must call this. With full weights, the others may pass an empty dict.
         """
         from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
         from torch.distributed.tensor import DTensor
@@ -258,7 +256,7 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
         return set_model_state_dict(self.model, dict(state_dict), options=options)
 
     def full_state_dict(self) -> dict[str, Any]:
-        """The whole weights on the CPU, in the first process; an empty dict in the others. All processes call this."""
+        """The full weights on the CPU in the first process, an empty dict in the others. All processes must call this."""
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -266,7 +264,7 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
 
     @staticmethod
     def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:
-        """The whole weights of the files that the processes saved, one each, before nlpreg gathered them itself."""
+        """Combine the weights that the processes saved, one file each, before nlpreg gathered them itself."""
         parts = [
             torch.load(path, map_location="cpu", weights_only=True, mmap=True) for path in sharded_state_files
         ]
@@ -274,7 +272,7 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
         return weights
 
     def clip_grad_norm_(self, max_norm: float) -> Tensor:
-        """Scale the gradients down to a norm over the weights of all processes."""
+        """Clip the gradients by their total norm over all processes."""
         from torch.distributed.tensor import DTensor
 
         norm = super().clip_grad_norm_(max_norm)
@@ -283,17 +281,17 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
 
 @DdpAccelerator.register("torch_fsdp")
 class TorchFsdpAccelerator(DdpAccelerator):
-    """Each process holds a part of the weights, gradients and optimizer state (FSDP2, `fully_shard`).
+    """Each process holds a shard of the weights, gradients and optimizer state (FSDP2, `fully_shard`).
 
-    The parts that a model's constructor passes to `wrap_module` are gathered and freed one by one; they are sharded
-    only when the whole model is ready, so that initializers and pretrained weights see ordinary tensors.
+    The submodules that a model's constructor passes to `wrap_module` are gathered and freed separately. They are sharded
+    when the whole model has been built, so that initializers and pretrained weights see ordinary tensors.
 
     Args:
-        mixed_precision: compute in bfloat16 and exchange gradients in single precision.
-        reshard_after_forward: free the gathered weights of each part after its forward pass, and gather them again
+        mixed_precision: compute in bfloat16 and reduce gradients in float32.
+        reshard_after_forward: free the gathered weights of each submodule after its forward pass, and gather them again
             for the backward pass.
         flatten_parameters: has no effect; configs for the older FairScale accelerator may contain it.
-        cpu_offload: keep the weights in the memory of the CPU.
+        cpu_offload: keep the weights in CPU memory.
         **kwargs: arguments of `DdpAccelerator`.
 
     Raises:
@@ -316,12 +314,12 @@ class TorchFsdpAccelerator(DdpAccelerator):
         self._units: list[torch.nn.Module] = []
 
     def wrap_module(self, module: Module) -> Module:
-        """Note a part of the model that is to be gathered as a unit."""
+        """Record a submodule that is gathered as a unit."""
         self._units.append(module)
         return module
 
     def wrap_model(self, model: Module) -> tuple[Module, DdpWrappedModel]:
-        """Move the model to its device and spread its weights over the processes."""
+        """Move the model to its device and shard its weights over the processes."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 
@@ -336,7 +334,7 @@ class TorchFsdpAccelerator(DdpAccelerator):
             precision = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
         mesh = init_device_mesh(self.cuda_device.type, (self.world_size,))
         inside = set(model.modules())
-        # Parts that lie inside other parts come first.
+        # Submodules of other units come first.
         units = sorted(
             (unit for unit in self._units if unit in inside), key=lambda unit: len(list(unit.modules()))
         )
@@ -355,4 +353,4 @@ DdpAccelerator.register("fsdp2")(TorchFsdpAccelerator)
 DdpAccelerator.register("fairscale_fsdp")(TorchFsdpAccelerator)
 
 FairScaleFsdpAccelerator = TorchFsdpAccelerator
-"""The name of AllenNLP's accelerator, which did the same by another library."""
+"""The name of AllenNLP's accelerator, which used another library."""

@@ -103,7 +103,7 @@ def test_sums_of_embeddings():
         embeddings(ids)
     with pytest.raises(ValueError, match="inputs of one shape"):
         embeddings(ids, ids[:, :1])
-    with pytest.raises(ValueError, match="expected a to be 6 wide, .* got 4"):
+    with pytest.raises(ValueError, match="expected a to have embedding_size, 6, dimensions, got 4"):
         Embeddings(tables, 6, dropout=0.0)
 
 
