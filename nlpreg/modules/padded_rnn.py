@@ -169,11 +169,8 @@ _rnn_direction = define_operator(
 States = tuple[Tensor, ...]
 
 OwnLstm = AugmentedLstm | StackedAlternatingLstm | StackedBidirectionalLstm
-_OWN_LSTMS = (
-    AugmentedLstm,
-    StackedAlternatingLstm,
-    StackedBidirectionalLstm,
-)  # torch.compile of torch 2.6 does not support unions
+# a tuple, because torch.compile of torch 2.6 does not support unions
+_OWN_LSTMS = (AugmentedLstm, StackedAlternatingLstm, StackedBidirectionalLstm)
 
 
 def can_run_padded(module: nn.Module) -> TypeGuard[nn.RNNBase | OwnLstm]:

@@ -96,10 +96,9 @@ class _LogarithmicForward(torch.autograd.Function):
         for t in range(len(scores) - 1, 0, -1):
             counted = counts[t].unsqueeze(1)  # (B, 1)
             reached = grad.masked_fill(~counted, 0.0)
+            # Tags that no transition reaches have no contributions.
+            rest = (logits[t] - scores[t]).nan_to_num(posinf=0.0)
             # contribution of each previous tag to the score of a tag: (B, K from, K to)
-            rest = (logits[t] - scores[t]).nan_to_num(
-                posinf=0.0
-            )  # tags that no transition reaches have no contributions
             pairs = scores[t - 1].unsqueeze(2) + transitions + rest.unsqueeze(1)
             shares = pairs.exp_().masked_fill_(~counted.unsqueeze(2), 0.0) * reached.unsqueeze(1)
             by_logits[t] = reached
@@ -160,9 +159,7 @@ class _ScaledForward(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:
         probs, sums, matrix, counts = ctx.saved_tensors
-        grads = (
-            grad_scores.double()
-        )  # in place: becomes the gradient with respect to the scores before masking
+        grads = grad_scores.double()
         num_tags = probs.size(2)
         counted = counts.unsqueeze(2)
         everywhere = bool(counts.all())

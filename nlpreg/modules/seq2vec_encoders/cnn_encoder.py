@@ -71,9 +71,8 @@ class CnnEncoder(Seq2VecEncoder):
             inputs = functional.pad(inputs, (0, missing))
         responses = []
         for index, size in enumerate(self._ngram_filter_sizes):
-            convolved = self._activation(
-                getattr(self, f"conv_layer_{index}")(inputs)
-            )  # (B, filters, T - size + 1)
+            # (B, filters, T - size + 1)
+            convolved = self._activation(getattr(self, f"conv_layer_{index}")(inputs))
             starts = torch.arange(convolved.size(2), device=lengths.device)
             is_outside = (starts > lengths - size).unsqueeze(1)  # (B, 1, T - size + 1)
             convolved = convolved.masked_fill(is_outside, min_value_of_dtype(convolved.dtype))

@@ -207,9 +207,8 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         folded_lengths = _lengths_of(mask)  # (B,)
         num_segments = (folded_lengths + max_length - 1) // max_length
         lengths = folded_lengths - num_segments * self._num_added_tokens  # (B,), special tokens left out
-        last = (
-            (lengths - content).clamp(min=0) + stride - 1
-        ) // stride  # (B,), number of each text's last window
+        # (B,), number of each text's last window
+        last = ((lengths - content).clamp(min=0) + stride - 1) // stride
         num_windows = int(last.max()) + 1  # K
 
         # for each position of each window: the position of its piece in the folded text
@@ -243,9 +242,8 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         pieces = (places - starts).expand(batch_size, -1)  # (B, W)
         chosen = torch.div(pieces - self._overlap // 2, stride, rounding_mode="floor")
         chosen = torch.minimum(chosen.clamp(min=0), last.unsqueeze(1))
-        chosen = torch.where(
-            pieces < lengths.unsqueeze(1), chosen, last.unsqueeze(1)
-        )  # end tokens are those of the last window
+        # end tokens are those of the last window
+        chosen = torch.where(pieces < lengths.unsqueeze(1), chosen, last.unsqueeze(1))
         wanted = chosen * max_length + places - chosen * stride  # (B, W), in K * L
         is_piece = places < lengths.unsqueeze(1) + self._num_added_tokens
         return batched_index_select(vectors, wanted.masked_fill(~is_piece, 0))

@@ -90,9 +90,8 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
     ) -> Tensor:
         """Embed a batch."""
         pieces = self._matched_embedder(token_ids, wordpiece_mask, type_ids, segment_concat_mask)  # (B, W, D)
-        spans, is_piece = batched_span_select(
-            pieces.contiguous(), offsets
-        )  # (B, T, longest, D), (B, T, longest)
+        # (B, T, longest, D), (B, T, longest)
+        spans, is_piece = batched_span_select(pieces.contiguous(), offsets)
         if self.sub_token_mode == "first":
             return spans[:, :, 0].masked_fill(~is_piece[:, :, :1], 0)
         if self.sub_token_mode == "avg":
