@@ -260,13 +260,13 @@ def _names_like(pattern: str, names: Iterable[str], count: int = 3) -> list[str]
     """
     wanted = re.sub(r"[^\w.]", "", pattern.replace("\\", "")).strip(".")
 
-    def likeness(name: str) -> float:
+    def similarity(name: str) -> float:
         # a pattern usually names only the first or the last modules of the path
         parts, length = name.split("."), wanted.count(".") + 1
         candidates = {name, ".".join(parts[:length]), ".".join(parts[-length:])}
         return max(difflib.SequenceMatcher(None, wanted, candidate).ratio() for candidate in candidates)
 
-    return sorted(names, key=likeness, reverse=True)[:count]
+    return sorted(names, key=similarity, reverse=True)[:count]
 
 
 def _plain(name: str) -> str:

@@ -21,7 +21,7 @@ from nlpreg.common.checks import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
-SECONDS_WITHOUT_A_WORD = 10.0
+SECONDS_BEFORE_WARNING = 10.0
 _DAMAGES = (EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, OSError)
 _IS_FOLDER = 0x10
 """Bit of the attributes of a member of a zip file."""
@@ -245,14 +245,14 @@ class FileLock:
         """
         limit = self.timeout if timeout is None else timeout
         try:
-            if 0 <= limit <= SECONDS_WITHOUT_A_WORD:
+            if 0 <= limit <= SECONDS_BEFORE_WARNING:
                 self._lock.acquire(limit)
                 return self
             try:
-                self._lock.acquire(SECONDS_WITHOUT_A_WORD)
+                self._lock.acquire(SECONDS_BEFORE_WARNING)
             except filelock.Timeout:
                 logger.warning("waiting for another process, which holds %s", self.lock_file)
-                self._lock.acquire(limit if limit < 0 else limit - SECONDS_WITHOUT_A_WORD)
+                self._lock.acquire(limit if limit < 0 else limit - SECONDS_BEFORE_WARNING)
         except OSError as error:
             forbidden = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
             if not (self._read_only_ok and forbidden and os.path.exists(self.lock_file)):

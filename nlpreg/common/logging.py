@@ -27,12 +27,12 @@ class NlpregLogger(Logger):
 
     def __init__(self, name: str, level: int = logging.NOTSET) -> None:
         super().__init__(name, level)
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
     def _once(self, level: int, msg: object, args: tuple[object, ...], kwargs: dict[str, Any]) -> None:
-        if str(msg) in self._said:
+        if str(msg) in self._logged:
             return
-        self._said.add(str(msg))
+        self._logged.add(str(msg))
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 2  # report the caller's line
         self.log(level, msg, *args, **kwargs)
 
@@ -68,7 +68,7 @@ def get_logger(name: str) -> NlpregLogger:
     logger = logging.getLogger(name)
     if not isinstance(logger, NlpregLogger):
         logger.__class__ = NlpregLogger
-        vars(logger)["_said"] = set()
+        vars(logger)["_logged"] = set()
     assert isinstance(logger, NlpregLogger)
     return logger
 

@@ -17,7 +17,7 @@ logger.propagate = False
 
 _SECONDS_BETWEEN_LOG_LINES = 10.0
 _SECONDS_BETWEEN_REFRESHES = {"terminal": 0.1, "file-friendly": 2.0, "file": 10.0}
-LEAST_OF_BAR, MOST_OF_BAR = 8, 24
+_MIN_BAR_WIDTH, _MAX_BAR_WIDTH = 8, 24
 """Width of the bar in columns, if there is space for it."""
 SECONDS_BEFORE_FIRST = {"terminal": 0.3, "file-friendly": 0.0, "file": 10.0}
 """Delay in seconds before a bar appears."""
@@ -110,8 +110,8 @@ class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
         for item in (postfix or "").split(", "):
             if item and (ncols is None or len(line) + len(item) + 2 <= ncols):
                 line += f", {item}"
-        room = min(MOST_OF_BAR, (ncols or 0) - len(line) - 4)
-        if total and room >= LEAST_OF_BAR:
+        room = min(_MAX_BAR_WIDTH, (ncols or 0) - len(line) - 4)
+        if total and room >= _MIN_BAR_WIDTH:
             full = round(room * min(n / total, 1.0))
             signs = "#-" if ascii else "█░"
             line += f"  |{signs[0] * full}{signs[1] * (room - full)}|"

@@ -171,7 +171,7 @@ def test_a_process_forked_meanwhile_does_not_keep_the_lock(tmp_path):
 
 
 def test_waiting_is_told(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(files, "SECONDS_WITHOUT_A_WORD", 0.0)
+    monkeypatch.setattr(files, "SECONDS_BEFORE_WARNING", 0.0)
     with FileLock(tmp_path / "lock"), pytest.raises(TimeoutError, match="lock"):
         FileLock(tmp_path / "lock", timeout=0.2).acquire()
     (record,) = caplog.records

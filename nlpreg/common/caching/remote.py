@@ -93,9 +93,9 @@ TRIES = 6
 FIRST_PAUSE_SECONDS = 0.5
 CHUNK_BYTES = 1024 * 1024
 
-_METHODS_REFUSED = (403, 405, 501)
-_FAULTS_OF_THE_DISK = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS)
-_WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
+_HEAD_NOT_ALLOWED = (403, 405, 501)
+_DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS)
+_TEMPORARY_ERRORS = (408, 425, 429, 500, 502, 503, 504)
 
 
 class HttpSource:
@@ -126,7 +126,7 @@ class HttpSource:
                 with self._open(url, method="HEAD") as response:
                     return response.headers.get("ETag")
             except urllib.error.HTTPError as error:
-                if error.code in _METHODS_REFUSED:
+                if error.code in _HEAD_NOT_ALLOWED:
                     return None  # signed links often allow GET only
                 self._give_up_unless_temporary(url, error, pause)
             except (OSError, http.client.HTTPException) as error:
@@ -154,7 +154,7 @@ class HttpSource:
                     self._fetch_rest(url, file, version)
                     return
                 except (OSError, http.client.HTTPException) as error:
-                    if isinstance(error, OSError) and error.errno in _FAULTS_OF_THE_DISK:
+                    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
                         raise
                     if file.tell() > furthest:
                         furthest = file.tell()
@@ -221,7 +221,7 @@ class HttpSource:
                 raise FileNotFoundError(
                     f"{url}: the server has no such file (status {error.code})"
                 ) from error
-            if error.code not in _WORTH_ANOTHER_TRY:
+            if error.code not in _TEMPORARY_ERRORS:
                 raise ConnectionError(f"{url}: the server answered {error.code} {error.reason}") from error
         if pause is None:
             raise ConnectionError(

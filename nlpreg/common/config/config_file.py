@@ -136,7 +136,7 @@ class ConfigFile:
                 unset = _UNDEFINED.search(str(error))
                 if unset and unset.group(1) not in variables:
                     self._report_unset(unset.group(1), _place_in(str(error), self.path), variables)
-                elif not self._made_numbers(variables, str(error)):
+                elif not self._replaced_by_numbers(variables, str(error)):
                     place = _place_in(str(error), self.path)
                     self.problems.append(Problem("", _readable(str(error)), location=place))
                     return
@@ -166,7 +166,7 @@ class ConfigFile:
         variables[name] = f"{UNSET_VARIABLE}{name}@@"
 
     @staticmethod
-    def _made_numbers(variables: dict[str, str], message: str) -> bool:
+    def _replaced_by_numbers(variables: dict[str, str], message: str) -> bool:
         """Replace placeholders by numbers where Jsonnet needs a number; return whether there were any."""
         unset = [name for name, value in variables.items() if UNSET_VARIABLE in value]
         named = [name for name in _STAND_IN.findall(message) if name in unset]

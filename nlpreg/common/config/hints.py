@@ -134,7 +134,7 @@ def _resolved(annotation: Any, function: Any) -> Any:
 
 
 def _call_with_kwargs(
-    constructor: Callable[..., Any], is_meant: Callable[[ast.Call], bool]
+    constructor: Callable[..., Any], is_wanted: Callable[[ast.Call], bool]
 ) -> ast.Call | None:
     """The call that a constructor passes its `**kwargs` to, if it does nothing else with them.
 
@@ -152,7 +152,7 @@ def _call_with_kwargs(
     calls = [
         call
         for call in ast.walk(function)
-        if isinstance(call, ast.Call) and is_meant(call)
+        if isinstance(call, ast.Call) and is_wanted(call)
         for keyword in call.keywords
         if keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == name
     ]

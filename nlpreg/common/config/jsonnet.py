@@ -116,7 +116,7 @@ def _sorted_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Sort the keys of an object and reject duplicate keys, as Jsonnet does."""
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a duplicate key")
     return {key: values[key] for key in sorted(values)}
 
 

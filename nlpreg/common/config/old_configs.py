@@ -66,7 +66,7 @@ def migrate_config(
     """
     config = ConfigText(path, texts)
     if not config.is_understood:
-        log.leave(path, "this is no Jsonnet that can be read here; nothing in it was changed")
+        log.leave(path, "this Jsonnet cannot be parsed; nothing in it was changed")
         return {}
     _apply(config, log, _RULES)
     after = ConfigFile.read(config.path, texts=config.texts)
@@ -384,7 +384,7 @@ def tokenizers(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     if section.shape.kind != "object" or not ("word_splitter" in section or is_word):
         return False
     config.replace_section(section, _tokenizer(config, section, log))
-    log.did(config.place(section), f"{section.path} is named by what was its word_splitter")
+    log.did(config.place(section), f"{section.path} now has the name of its former word_splitter")
     return True
 
 
@@ -455,7 +455,7 @@ def embedders(config: ConfigText, section: Section, log: MigrationLog) -> bool:
         _remove_embedder_option(config, section, options[0], log)
     elif must_wrap:
         _wrap_embedders(config, section)
-        log.did(config.place(section), f"{section.path}: the embedders stand inside token_embedders now")
+        log.did(config.place(section), f"{section.path}: the embedders are inside token_embedders now")
     else:
         return False
     return True
@@ -538,7 +538,7 @@ def initializers(config: ConfigText, section: Section, log: MigrationLog) -> boo
     if prevented:
         members["prevent_regexes"] = f"[{', '.join(prevented)}]"
     config.replace_section(section, config.object_text(members, section))
-    log.did(config.place(section), f"{section.path}: the list stands inside regexes now")
+    log.did(config.place(section), f"{section.path}: the list is inside regexes now")
     return True
 
 

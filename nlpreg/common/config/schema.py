@@ -17,7 +17,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 _SCALARS: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
-_HARDLY_EVER_GIVEN = frozenset(
+_RARELY_GIVEN = frozenset(
     [
         "data_loader",
         "ddp_accelerator",
@@ -230,7 +230,7 @@ class SchemaWriter:
             schema["description"] = argument.doc
         if not argument.is_required and argument.default is not None and is_json(argument.default):
             schema["default"] = json.loads(json.dumps(argument.default))  # tuples as lists
-        if argument.name in _HARDLY_EVER_GIVEN and argument.name in extras:
+        if argument.name in _RARELY_GIVEN and argument.name in extras:
             schema["doNotSuggest"] = True
         return schema
 

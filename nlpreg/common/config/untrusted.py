@@ -147,7 +147,7 @@ def hub_offline_unless_allowed(*modules: str) -> Iterator[None]:
         for name in modules:
             module = importlib.import_module(name)
             stack.callback(setattr, module, "HF_HUB_OFFLINE", getattr(module, "HF_HUB_OFFLINE", False))
-            module.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]  # whatever module this is
+            module.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]  # the module is only known by name
         yield
 
 

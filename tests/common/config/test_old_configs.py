@@ -326,7 +326,7 @@ def test_single_keys(tmp_path: Path, old: str, new: dict[str, Any]) -> None:
             "{ trainer: { [if true then 'shuffle']: true } }",
             "trainer.shuffle: AllenNLP had this in earlier versions",
         ),
-        ("{ not jsonnet", "this is no Jsonnet that can be read here"),
+        ("{ not jsonnet", "this Jsonnet cannot be parsed"),
     ],
 )
 def test_what_is_left_to_a_person_is_named(tmp_path: Path, old: str, message: str) -> None:
