@@ -186,14 +186,12 @@ def pop_and_construct_arg(
     Raises:
         ConfigurationError: the value is wrong, or missing.
     """
-    if argument_name in extras and argument_name not in params:
-        return extras[argument_name]
     if argument_name not in params:
-        if default is inspect.Parameter.empty:
+        if argument_name not in extras and default is inspect.Parameter.empty:
             raise ConfigurationError(
                 f'key "{params.history}{argument_name}" is required by {class_name}, but missing'
             )
-        return default
+        return extras.get(argument_name, default)
     value = params.params.pop(argument_name)
     with guarded(params.origin):
         return construct_arg(

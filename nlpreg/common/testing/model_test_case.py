@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from numpy import ndarray
 from numpy.testing import assert_allclose
 
 from nlpreg.commands.train import train_model_from_file
@@ -259,14 +260,8 @@ class ModelTestCase(NlpregTestCase):
             tolerance: relative, and absolute near zero.
         """
         if isinstance(field1, torch.Tensor):
-            assert_allclose(
-                field1.detach().cpu().numpy(),
-                field2.detach().cpu().numpy(),
-                rtol=tolerance,
-                atol=tolerance,
-                err_msg=name,
-            )
-        elif isinstance(field1, dict):
+            field1, field2 = (field.detach().cpu().numpy() for field in (field1, field2))
+        if isinstance(field1, dict):
             assert field1.keys() == field2.keys(), name
             for key in field1:
                 self.assert_fields_equal(field1[key], field2[key], f"{name}.{key}", tolerance)
@@ -274,7 +269,7 @@ class ModelTestCase(NlpregTestCase):
             assert len(field1) == len(field2), name
             for i, (one, other) in enumerate(zip(field1, field2, strict=True)):
                 self.assert_fields_equal(one, other, f"{name}[{i}]", tolerance)
-        elif isinstance(field1, (float, int)) and not isinstance(field1, bool):
+        elif isinstance(field1, (float, int, ndarray)) and not isinstance(field1, bool):
             assert_allclose(field1, field2, rtol=tolerance, atol=tolerance, err_msg=name)
         else:
             assert field1 == field2, f"{name}: {field1!r} and {field2!r}"
