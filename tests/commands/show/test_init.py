@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,23 @@ NEEDS_MORE = {"from_archive", "transformer_classification_tt"}
 def test_the_config_of_every_model_trains_and_serves(model: str, folder: Path) -> None:
     config = skeleton_config(model)
     check_use(config, train(config))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "c++", "clang++"))), reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", sorted(set(MODELS) - NEEDS_MORE - {"tnt_tagger"}))  # which only counts
+def test_every_model_trains_compiled_as_uncompiled(model: str, folder: Path) -> None:
+    """Batches of one text have different lengths."""
+    config = skeleton_config(model)
+    part = "scheduler" if "type: 'multitask', scheduler" in config else "batch_sampler"
+    one_by_one = ["-o", f"data_loader.{part}.batch_size=1", "-f"]
+    plain, compiled = (
+        train(config, *one_by_one, "-o", f"trainer.compile={value}")["training_loss"]
+        for value in ("false", "true")
+    )
+    draws_in_another_order = model in ("bcn", "hmm_tagger")  # dropout; words taken as unknown
+    assert compiled == pytest.approx(plain, rel=1e-2 if draws_in_another_order else 1e-5)
 
 
 def test_the_config_of_a_transformer_trains(folder: Path) -> None:
