@@ -118,24 +118,27 @@ def _add_detail_options(subparser: argparse.ArgumentParser) -> None:
 
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     """Run the command with parsed arguments and print the metrics."""
-    metrics = evaluate_from_archive(
-        metrics_output_file=args.output_file,
-        cmd_overrides=args.overrides,
-        **options.arguments_for(evaluate_from_archive, args),
-    )
+    from nlpreg.common import logging as common_logging
+    from nlpreg.models.archival import load_archive
+
+    common_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
+    archive = load_archive(args.archive_file, args.cuda_device, args.overrides, args.weights_file)
+    known_words = set(
+        archive.model.vocab.get_token_to_index_vocabulary("tokens")
+    )  # without those of --extend-vocab
+    given = {**options.arguments_for(evaluate_from_archive, args), "archive_file": archive}
+    metrics = evaluate_from_archive(metrics_output_file=args.output_file, **given)
     print(metrics_block("metrics", {"": metrics}))
     if args.details or args.errors:
-        _print_details(args)
+        _print_details(archive, known_words, args)
     return metrics
 
 
-def _print_details(args: argparse.Namespace) -> None:
+def _print_details(archive: "Archive", known_words: set[str], args: argparse.Namespace) -> None:
     """Print the details of each input and write its errors, as requested by options."""
     from nlpreg.commands.report.analysis import analyse_labels, detail_lines, errors_in_conllu
     from nlpreg.common.files import atomic_write
-    from nlpreg.models.archival import load_archive
 
-    archive = load_archive(args.archive_file, args.cuda_device, args.overrides, args.weights_file)
     for data in parse_inputs(args.input_file):
         analysis = analyse_labels(archive, data, None)
         if analysis is None:
@@ -143,6 +146,8 @@ def _print_details(args: argparse.Namespace) -> None:
             raise ConfigurationError(
                 f"{option}: {data}: expected a tagger or classifier and labelled data, got a model or data without labels"
             )
+        if analysis.known_words is not None:
+            analysis.known_words = known_words
         if args.details:
             print(f"\n{data}\n" + "\n".join(detail_lines(analysis)))
         if args.errors:
@@ -152,7 +157,7 @@ def _print_details(args: argparse.Namespace) -> None:
 
 
 def evaluate_from_archive(
-    archive_file: str | os.PathLike[str],
+    archive_file: "str | os.PathLike[str] | Archive",
     input_file: str,
     metrics_output_file: str | None = None,
     predictions_output_file: str | None = None,
@@ -169,7 +174,8 @@ def evaluate_from_archive(
     """Evaluate an archived model.
 
     Args:
-        archive_file: path or URL of the archive, or the folder of a run.
+        archive_file: path or URL of the archive, or the folder of a run; or an archive that was loaded with the overrides,
+            device and weights.
         input_file: one input or several, joined by commas, see `parse_inputs`.
         metrics_output_file: files for the metrics, one for each input, joined by commas.
         predictions_output_file: files for inputs and outputs, likewise.
@@ -194,7 +200,7 @@ def evaluate_from_archive(
     from nlpreg.common.params import Params
     from nlpreg.common.util import prepare_environment
     from nlpreg.evaluation import Evaluator
-    from nlpreg.models.archival import load_archive
+    from nlpreg.models.archival import Archive, load_archive
 
     common_logging.FILE_FRIENDLY_LOGGING = file_friendly_logging
     inputs = parse_inputs(input_file)
@@ -202,7 +208,11 @@ def evaluate_from_archive(
     predictions_files = _output_files(
         predictions_output_file, inputs, auto_names in ("PREDS", "ALL"), ".preds"
     )
-    archive = load_archive(archive_file, cuda_device, cmd_overrides, weights_file)
+    archive = (
+        archive_file
+        if isinstance(archive_file, Archive)
+        else load_archive(archive_file, cuda_device, cmd_overrides, weights_file)
+    )
     prepare_environment(archive.config.duplicate())
     archive.model.eval()
     evaluator = Evaluator.from_params(

@@ -7,6 +7,7 @@ import pytest
 
 from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.evaluate import evaluate_from_archive, parse_inputs
+from nlpreg.models import archival
 
 
 def evaluate(*words: object, status: int = 0) -> None:
@@ -40,6 +41,25 @@ def test_metrics_are_those_of_training(trained: Path, tmp_path: Path) -> None:
     trained_metrics = json.loads((trained / "metrics.json").read_text())
     assert metrics["accuracy"] == trained_metrics["best_validation_accuracy"]
     assert metrics["loss"] == pytest.approx(trained_metrics["best_validation_loss"], abs=1e-5)
+
+
+def test_details_are_those_of_the_evaluated_model(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+
+    def counting_load(*args: Any) -> archival.Archive:
+        loaded.append(load_archive(*args))
+        return loaded[-1]
+
+    load_archive = archival.load_archive
+    monkeypatch.setattr(archival, "load_archive", counting_load)
+    (tmp_path / "new.txt").write_text("the###DET aardvark###NOUN slept###VERB\n")
+    evaluate(trained, tmp_path / "new.txt", "--extend-vocab", "--details")
+    assert len(loaded) == 1
+    shown = capsys.readouterr().out
+    assert "accuracy on 1\n" in shown[shown.index("\nunknown words") :]  # the other words occur in training
+    assert loaded[0].model.vocab.get_token_index("aardvark") > 1
 
 
 def test_several_inputs(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
