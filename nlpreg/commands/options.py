@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -98,11 +99,20 @@ def _override_text(change: str) -> str:
     key, equals, value = change.partition("=")
     if not equals or not re.fullmatch(r"[\w.\-]+", key.strip()) or value.startswith("="):
         return change
+    return json.dumps({key.strip(): json_or_text(value)})
+
+
+def json_or_text(text: str) -> Any:
+    """The value of a text that is JSON, else the text."""
     try:
-        parsed = json.loads(value)
+        return json.loads(text)
     except ValueError:
-        parsed = value
-    return json.dumps({key.strip(): parsed})
+        return text
+
+
+def name_or_json(option: str, text: str) -> str | dict[str, Any]:
+    """What an option with a part of a config holds: a registered name, or a JSON object with the name and arguments."""
+    return parse_json_option(option, text) if text.lstrip().startswith("{") else text
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -197,6 +207,18 @@ def arguments_for(function: Callable[..., Any], args: argparse.Namespace) -> dic
     """The parsed arguments that a function takes, by the names of its parameters."""
     names = inspect.signature(function).parameters
     return {name: value for name, value in vars(args).items() if name in names}
+
+
+def write_output(path: str | None, text: str, note: str) -> None:
+    """Write a text to a file and print a note about it, or print the text if there is no path."""
+    from nlpreg.common.files import atomic_write
+
+    if path is None:
+        sys.stdout.write(text)
+        return
+    with atomic_write(path, "w") as file:
+        file.write(text)
+    print(f"{path}: {note}")
 
 
 def check_file(path: str, what: str) -> None:

@@ -263,7 +263,7 @@ def _predictor_from_args(archive: Archive, args: argparse.Namespace) -> Predicto
         )
     given: dict[str, Any] = options.parse_json_option("--predictor-args", args.predictor_args)
     if args.tokenizer is not None:
-        given = {**given, "tokenizer": _name_or_json("--tokenizer", args.tokenizer)}
+        given = {**given, "tokenizer": options.name_or_json("--tokenizer", args.tokenizer)}
 
     def made(arguments: dict[str, Any]) -> Predictor:
         return Predictor.from_archive(
@@ -315,14 +315,9 @@ def _splitter(text: str | None, predictor: Predictor) -> SentenceSplitter | None
     if text == "none":
         return None
     splitter: SentenceSplitter = construct_arg(
-        "predict", "--splitter", _name_or_json("--splitter", text), SentenceSplitter, None
+        "predict", "--splitter", options.name_or_json("--splitter", text), SentenceSplitter, None
     )
     return splitter
-
-
-def _name_or_json(option: str, text: str) -> Any:
-    """A registered name, or the JSON object that an option holds."""
-    return options.parse_json_option(option, text) if text.lstrip().startswith("{") else text
 
 
 @dataclass

@@ -173,12 +173,12 @@ def _rewrite_overrides(code: _Code, node: ast.ImportFrom) -> None:
 def _module(name: str, location: str, log: MigrationLog) -> str:
     new, is_known = new_module_name(name)
     if name.startswith("allennlp_models") and not is_known:
-        steps = name.split(".")
-        if len(steps) > 1 and steps[1] not in _TASKS:
+        task = ".".join(name.split(".")[1:2])
+        if task in _TASKS:
+            return f"nlpreg_models.{task}"
+        if task:
             log.leave(location, f"AllenNLP's model package had {name}, nlpreg does not")
-        return (
-            ".".join(["nlpreg_models", *steps[1:2]]) if steps[1:2] and steps[1] in _TASKS else "nlpreg_models"
-        )
+        return "nlpreg_models"
     if not is_known:
         log.leave(location, f"there is no {new} in nlpreg")
     return new

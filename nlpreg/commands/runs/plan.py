@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from nlpreg.commands.options import json_or_text
 from nlpreg.commands.runs.group import SubRun
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.jsonnet import with_overrides
@@ -46,8 +47,10 @@ def sweep_axis(text: str) -> tuple[str, list[Any]]:
         raise ConfigurationError(
             f"--sweep: expected KEY=VALUE,VALUE,..., such as model.dropout=0.1,0.3, got {text!r}"
         )
-    parsed = _json_or_text(values)
-    items = parsed if isinstance(parsed, list) else [_json_or_text(value) for value in values.split(",")]
+    parsed = json_or_text(values)
+    items = (
+        parsed if isinstance(parsed, list) else [json_or_text(value.strip()) for value in values.split(",")]
+    )
     if not items or "" in items:
         raise ConfigurationError(
             f"--sweep: {key}: expected at least one value, and none empty, got {values!r}"
@@ -207,10 +210,3 @@ def _short_names(keys: Sequence[str]) -> list[str]:
 def _value_name(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return re.sub(r"[^\w.+-]+", "-", text).strip("-")[:LONGEST_VALUE] or "empty"
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text.strip()

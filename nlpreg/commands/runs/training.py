@@ -11,7 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nlpreg.commands.check.checking import check_config, check_file, raise_problems
+from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
+from nlpreg.commands.options import name_or_json
 from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.runs.group import (
     DONE,
@@ -25,7 +26,8 @@ from nlpreg.commands.runs.group import (
 )
 from nlpreg.commands.runs.plan import PlannedRun, planned_runs, seeds_of, sweep_axis
 from nlpreg.commands.runs.processes import POLL_SECONDS, Ended, Processes
-from nlpreg.commands.train.process import callback_of, check_callbacks
+from nlpreg.commands.train.experiment import METRICS_NAME
+from nlpreg.commands.train.process import check_callbacks
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.resolve import plain
 from nlpreg.common.params import Params
@@ -33,7 +35,6 @@ from nlpreg.training.serialization_dir import check_deletable, create_serializat
 
 logger = logging.getLogger(__name__)
 
-METRICS_NAME = "metrics.json"
 _LONGEST_ERROR = 400
 
 
@@ -45,9 +46,7 @@ def train_group_from_args(args: argparse.Namespace) -> None:
         SystemExit: some runs failed (1).
     """
     folder = args.serialization_dir
-    checked = check_file(args.param_path, args.overrides)
-    raise_problems(checked, args.param_path)
-    config = plain(Params(checked.config or {}))
+    checked, config = checked_config(args)
     planned = planned_runs(
         config,
         [sweep_axis(text) for text in args.sweep],
@@ -56,7 +55,6 @@ def train_group_from_args(args: argparse.Namespace) -> None:
     )
     for plan in planned:
         raise_problems(check_config(plan.config), f"{args.param_path}, run {plan.run.name}")
-    check_callbacks(config, [callback_of(text) for text in args.callback])
     group = RunGroup(validation_metric(checked.resolved_config()), config, [plan.run for plan in planned])
     options = options_of_runs(args) + (["--detect-anomaly"] if args.detect_anomaly else [])
     with locked(folder):
@@ -75,6 +73,19 @@ def train_group_from_args(args: argparse.Namespace) -> None:
             file=sys.stderr,
         )
         raise SystemExit(1)
+
+
+def checked_config(args: argparse.Namespace) -> tuple[Checked, dict[str, Any]]:
+    """The check of the config of a command line, and the config.
+
+    Raises:
+        ConfigurationProblems: the config, alone or with the callbacks of the command line, has problems.
+    """
+    checked = check_file(args.param_path, args.overrides)
+    raise_problems(checked, args.param_path)
+    config = plain(Params(checked.config or {}))
+    check_callbacks(config, [name_or_json("--callback", text) for text in args.callback])
+    return checked, config
 
 
 def options_of_runs(args: argparse.Namespace) -> list[str]:

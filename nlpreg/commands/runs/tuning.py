@@ -15,24 +15,22 @@ from typing import Any
 
 import filelock
 
-from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
+from nlpreg.commands.check.checking import Checked, check_config, raise_problems
 from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.runs.group import DONE, FAILED, GROUP_NAME, PRUNED, TABLE_NAME, WAITING, RunGroup, SubRun
 from nlpreg.commands.runs.plan import with_changes
 from nlpreg.commands.runs.processes import FOLDER, POLL_SECONDS, Ended, Processes
 from nlpreg.commands.runs.space import Dimension, read_space
 from nlpreg.commands.runs.training import (
-    METRICS_NAME,
+    checked_config,
     delete_runs,
     options_of_runs,
     record_end,
     validation_metric,
 )
-from nlpreg.commands.train.process import callback_of, check_callbacks
+from nlpreg.commands.train.experiment import METRICS_NAME
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.resolve import plain
 from nlpreg.common.imports import optional
-from nlpreg.common.params import Params
 from nlpreg.training.callbacks.pruning import PRUNED_AT
 
 logger = logging.getLogger(__name__)
@@ -81,12 +79,9 @@ class Search:
 
 def tune_from_args(args: argparse.Namespace) -> None:
     """Run the command with parsed arguments: search, and print the table of the trials."""
-    checked = check_file(args.param_path, args.overrides)
-    raise_problems(checked, args.param_path)
-    config = plain(Params(checked.config or {}))
+    checked, config = checked_config(args)
     space = read_space(args.space)
     _check_space(config, space, args.space)
-    check_callbacks(config, [callback_of(text) for text in args.callback])
     folder = args.serialization_dir
     storage = args.storage or f"sqlite:///{os.path.join(os.path.abspath(folder), _STUDY_FILE)}"
     metric = args.metric or validation_metric(checked.resolved_config())

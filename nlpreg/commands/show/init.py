@@ -5,12 +5,11 @@ import contextlib
 import inspect
 import os
 import re
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nlpreg.commands.options import check_output_file
+from nlpreg.commands.options import check_output_file, write_output
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config import kinds
@@ -70,15 +69,8 @@ def _run(args: argparse.Namespace) -> None:
             print(path)
         print(f"install it with: pip install -e {args.plugin}; test it there with: python -m pytest")
         return
-    from nlpreg.common.files import atomic_write
-
-    text = skeleton_config(args.model, args.reader)
-    if args.output is None:
-        sys.stdout.write(text)
-        return
-    with atomic_write(args.output, "w") as file:
-        file.write(text)
-    print(f"{args.output}: set the data paths, then check it with: nlpreg check {args.output}")
+    note = f"set the data paths, then check it with: nlpreg check {args.output}"
+    write_output(args.output, skeleton_config(args.model, args.reader), note)
 
 
 _INDEXERS = {"tokens": {"type": "single_id"}}

@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import sys
 from typing import Any
 
-from nlpreg.commands.options import check_output_file
+from nlpreg.commands.options import check_output_file, write_output
 from nlpreg.commands.subcommand import Subcommand
 
 
@@ -35,16 +34,10 @@ class Schema(Subcommand):
 def _run(args: argparse.Namespace) -> None:
     from nlpreg.common.config.describe import find_base
     from nlpreg.common.config.schema import registry_schema
-    from nlpreg.common.files import atomic_write
 
     schema = whole_schema() if args.registry is None else registry_schema(find_base(args.registry))
     text = json.dumps(schema, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    if args.output is None:
-        sys.stdout.write(text)
-        return
-    with atomic_write(args.output, "w") as file:
-        file.write(text)
-    print(f"{args.output}: {len(schema['$defs'])} definitions")
+    write_output(args.output, text, f"{len(schema['$defs'])} definitions")
 
 
 def whole_schema() -> dict[str, Any]:

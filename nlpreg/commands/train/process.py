@@ -13,7 +13,6 @@ from typing import Any
 from nlpreg.commands.check.checking import check_config, raise_problems, report
 from nlpreg.commands.check.first_batch import try_first_batches
 from nlpreg.commands.console import metrics_block
-from nlpreg.commands.options import parse_json_option
 from nlpreg.commands.report.run_record import read_json
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
 from nlpreg.common.config.problems import ConfigurationProblems
@@ -119,11 +118,6 @@ def trainer_section(params: Params) -> dict[str, Any]:
         section = {"type": section} if isinstance(section, str) else {}
         params.params["trainer"] = section
     return section
-
-
-def callback_of(text: str) -> str | dict[str, Any]:
-    """What an option `--callback` stands for: the name of a callback, or its section of a config."""
-    return parse_json_option("--callback", text) if text.lstrip().startswith("{") else text
 
 
 def check_callbacks(config: Mapping[str, Any], callbacks: Sequence[Any]) -> None:

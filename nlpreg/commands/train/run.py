@@ -11,12 +11,11 @@ from typing import Any
 
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems, report
 from nlpreg.commands.console import prepare_run_logging
-from nlpreg.commands.options import arguments_for
+from nlpreg.commands.options import arguments_for, name_or_json
 from nlpreg.commands.train import distributed
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.process import (
     RunOptions,
-    callback_of,
     check_callbacks,
     pack_and_report,
     prepare_folder,
@@ -38,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 def train_model_from_args(args: argparse.Namespace) -> None:
     """Train with the arguments of the command line."""
-    callbacks = [callback_of(text) for text in getattr(args, "callback", ())]
+    callbacks = [name_or_json("--callback", text) for text in getattr(args, "callback", ())]
     given = arguments_for(train_model_from_file, args)
     train_model_from_file(args.param_path, return_model=False, callbacks=callbacks, **given)
 
