@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -141,15 +141,17 @@ class ConsoleLoggerCallback(TrainerCallback):
         cells["lr"] = f"{run.optimizer.param_groups[0]['lr']:.2g}"
         cells["inst/s"] = f"{self._instances / training_seconds:.0f}" if training_seconds > 0 else "-"
         cells["time"] = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+        widths = {name: max(len(name), _METRIC_WIDTH if name in values else 7) for name in cells}
         for name in _OPTIONAL_COLUMNS:
-            if _width(cells, values) > shutil.get_terminal_size().columns:
+            # the number of the epoch, the cells, and the mark for a new best
+            if 7 + sum(width + 2 for width in widths.values()) + 2 > shutil.get_terminal_size().columns:
                 cells.pop(name, None)
-        widths = [max(len(name), _METRIC_WIDTH if name in values else 7) for name in cells]
+                widths.pop(name, None)
         if list(cells) != self._headings:
             self._headings = list(cells)
-            yield _row("epoch", list(cells), widths)
+            yield _row("epoch", cells, widths)
         is_best = run.has_validation and run.tracker.is_best_so_far()
-        yield _row(f"{epoch + 1}{total}", list(cells.values()), widths) + (" *" if is_best else "")
+        yield _row(f"{epoch + 1}{total}", cells.values(), widths) + (" *" if is_best else "")
 
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
         """False: the table has the metrics of whole epochs only."""
@@ -160,16 +162,9 @@ class ConsoleLoggerCallback(TrainerCallback):
 _OPTIONAL_COLUMNS = ("inst/s", "lr", "val loss")
 
 
-def _width(cells: dict[str, str], metrics: dict[str, float]) -> int:
-    """Width of a row with these cells, including the mark for a new best."""
-    widths = [max(len(name), _METRIC_WIDTH if name in metrics else 7) for name in cells]
-    return 7 + sum(width + 2 for width in widths) + len(" *")
-
-
-def _row(first: str, cells: list[str], widths: list[int]) -> str:
-    return "  ".join(
-        [f"{first:<7}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))]
-    )
+def _row(first: str, cells: Iterable[str], widths: dict[str, int]) -> str:
+    padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths.values(), strict=True))
+    return "  ".join([f"{first:<7}", *padded])
 
 
 def metrics_table(metrics: MetricValues) -> list[str]:
