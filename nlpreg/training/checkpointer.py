@@ -115,12 +115,9 @@ class CheckpointFiles(NamedTuple):
 
     def complete(self) -> None:
         """Write the record if it is missing because the process was killed before writing it."""
-        if self.is_sharded:
-            return
-        if not os.path.isfile(self.record_path) and not self._num_parts():
-            self._write_record(
-                {os.path.basename(path): digest_of(path) for path in (self.model_path, self.training_path)}
-            )
+        needed = self._needed()
+        if needed and not os.path.isfile(self.record_path):
+            self._write_record({os.path.basename(path): digest_of(path) for path in needed})
 
     def _write_record(self, record: dict[str, Digest]) -> None:
         with _disk_errors_explained(self.record_path), atomic_write(self.record_path, "w") as file:
@@ -171,9 +168,11 @@ class CheckpointFiles(NamedTuple):
 
     def is_complete(self) -> bool:
         """Whether weights and training state are there; for shards and parts, whether the record is."""
-        if self._num_parts() or self.is_sharded:
-            return os.path.isfile(self.record_path)
-        return os.path.isfile(self.model_path) and os.path.isfile(self.training_path)
+        return all(map(os.path.isfile, self._needed() or [self.record_path]))
+
+    def _needed(self) -> list[str]:
+        """The files of a checkpoint without shards; those of a sharded one are listed only in its record."""
+        return [] if self._num_parts() or self.is_sharded else [self.model_path, self.training_path]
 
     def verify(self) -> None:
         """Compare the files with their record.
@@ -181,8 +180,7 @@ class CheckpointFiles(NamedTuple):
         Raises:
             DamagedCheckpointError: a file is missing, or differs from what was written.
         """
-        # the files of a sharded checkpoint are listed only in its record
-        needed = [] if self._num_parts() or self.is_sharded else [self.model_path, self.training_path]
+        needed = self._needed()
         for path in needed:
             if not os.path.isfile(path):
                 raise DamagedCheckpointError(f"{path} is missing")

@@ -548,19 +548,15 @@ def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -
 def link_file(source: str, path: str) -> bool:
     """Atomically make `path` a hard link to the file `source`; false if the file system does not support hard links."""
     # `os.link` does not replace a file, so the link is made in a temporary folder and moved over the old file
-    folder = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=".best_", suffix=".tmp")
-    temporary = os.path.join(folder, os.path.basename(path))
-    try:
-        os.link(source, temporary)
-        os.replace(temporary, path)
-    except OSError:
-        return False
-    else:
-        return True
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        os.rmdir(folder)
+    beside = os.path.dirname(path)
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".best_", suffix=".tmp") as folder:
+        temporary = os.path.join(folder, os.path.basename(path))
+        try:
+            os.link(source, temporary)
+            os.replace(temporary, path)
+        except OSError:
+            return False
+    return True
 
 
 def _converted_state(state: dict[str, Any]) -> dict[str, Any]:
