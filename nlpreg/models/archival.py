@@ -328,11 +328,8 @@ def load_archive(
 
 def get_weights_path(serialization_dir: str | os.PathLike[str]) -> str:
     """The path of the weights in an unpacked archive or a run's folder: `weights.th` if it exists, else `best.th`."""
-    for name in (WEIGHTS_NAME, DEFAULT_WEIGHTS):
-        path = os.path.join(serialization_dir, name)
-        if os.path.exists(path):
-            return path
-    return os.path.join(serialization_dir, DEFAULT_WEIGHTS)
+    packed, best = (os.path.join(serialization_dir, name) for name in (WEIGHTS_NAME, DEFAULT_WEIGHTS))
+    return packed if os.path.exists(packed) else best
 
 
 @contextlib.contextmanager

@@ -59,13 +59,10 @@ def activations_by_name(module: nn.Module, outputs: Any) -> dict[str, Tensor]:
     name = type(module).__name__
     if isinstance(outputs, Tensor):
         return {name: outputs.detach()}
-    if isinstance(outputs, dict):
-        items = [(f"{name}_{key}", value) for key, value in outputs.items()]
-    elif isinstance(outputs, (list, tuple)):
-        items = [(f"{name}_{index}", value) for index, value in enumerate(outputs)]
-    else:
-        items = []
-    return {key: value.detach() for key, value in items if isinstance(value, Tensor)}
+    if isinstance(outputs, (list, tuple)):
+        outputs = dict(enumerate(outputs))
+    items = outputs.items() if isinstance(outputs, dict) else ()
+    return {f"{name}_{key}": value.detach() for key, value in items if isinstance(value, Tensor)}
 
 
 class LogWriterCallback(TrainerCallback):

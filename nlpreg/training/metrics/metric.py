@@ -267,12 +267,9 @@ def named_metrics(model: nn.Module) -> Iterator[tuple[str, Metric]]:
 def _metrics_in(path: str, value: object) -> Iterator[tuple[str, Metric]]:
     if isinstance(value, Metric):
         yield path, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
+    elif isinstance(value, (dict, list, tuple)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _metrics_in(f"{path}.{key}", item)
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _metrics_in(f"{path}.{index}", item)
 
 
 def metrics_state_dict(model: nn.Module) -> dict[str, dict[str, Any]]:
