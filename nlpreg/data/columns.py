@@ -318,7 +318,5 @@ def can_use_batched(cls: type, whole: str, *single: str) -> bool:
 
 def _depth_of_definition(cls: type, name: str) -> int:
     """How many steps up the method resolution order `name` is defined; the length of that order if nowhere."""
-    for depth, base in enumerate(cls.__mro__):
-        if name in vars(base):
-            return depth
-    return len(cls.__mro__)
+    order = cls.__mro__
+    return next((depth for depth, base in enumerate(order) if name in vars(base)), len(order))

@@ -117,14 +117,10 @@ class SingleIdTokenIndexer(TokenIndexer):
         return [{"tokens": row} for row in rows]
 
     def _to_params(self) -> dict[str, Any]:
-        written = {
-            "start_tokens": [token.text for token in self._start_tokens],
-            "end_tokens": [token.text for token in self._end_tokens],
-            "default_value": _NO_DEFAULT if self.default_value is None else self.default_value,
-        }
-        section = self.all_arguments()
-        # a subclass need not have these arguments
-        return {**section, **{key: value for key, value in written.items() if key in section}}
+        section = super()._to_params()
+        if section.get("default_value", "") is None:  # a subclass need not have this argument
+            section["default_value"] = _NO_DEFAULT
+        return section
 
     def _ids_of(self, words: Iterable[str], vocabulary: "Vocabulary") -> list[int]:
         """The ids of words; one that is written like the padding token is unknown, since that id means "no word"."""

@@ -64,15 +64,6 @@ class TokenCharactersIndexer(TokenIndexer):
         self._start_tokens = [Token(text) for text in start_tokens or []]
         self._end_tokens = [Token(text) for text in end_tokens or []]
 
-    def _to_params(self) -> dict[str, Any]:
-        texts = {
-            "start_tokens": [token.text for token in self._start_tokens],
-            "end_tokens": [token.text for token in self._end_tokens],
-        }
-        section = self.all_arguments()
-        # a subclass need not have these arguments
-        return {**section, **{key: value for key, value in texts.items() if key in section}}
-
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count the characters of a token."""
         for symbol in self._symbols(self._text_of(token)):

@@ -32,10 +32,17 @@ class TokenIndexer(Registrable):
     """
 
     default_implementation = "single_id"
-    _to_params = Registrable.all_arguments
 
     def __init__(self, token_min_padding_length: int = 0) -> None:
         self._token_min_padding_length = token_min_padding_length
+
+    def _to_params(self) -> dict[str, Any]:
+        section = self.all_arguments()
+        # words around a text are arguments as strings, and mostly attributes as tokens
+        for name in {"start_tokens", "end_tokens"} & section.keys():
+            if section[name]:
+                section[name] = [getattr(token, "text", token) for token in section[name]]
+        return section
 
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count a token for the vocabulary: `counter[namespace][item] += 1`."""

@@ -1,5 +1,6 @@
 """English words and sentences by rules, without a model."""
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -129,12 +130,9 @@ class EnglishSentenceSplitter(SentenceSplitter):
         """The sentences, without white space around them."""
         sentences: list[str] = []
         for paragraph in _PARAGRAPH_END.split(text):
-            start = 0
-            for end in _sentence_ends(paragraph):
-                sentences.append(paragraph[start:end])
-                start = end
-            sentences.append(paragraph[start:])
-        return [sentence.strip() for sentence in sentences if not sentence.isspace() and sentence]
+            bounds = itertools.pairwise([0, *_sentence_ends(paragraph), None])
+            sentences += [paragraph[start:end].strip() for start, end in bounds]
+        return [sentence for sentence in sentences if sentence]
 
 
 def _sentence_ends(text: str) -> Iterator[int]:

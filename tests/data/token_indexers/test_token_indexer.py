@@ -81,3 +81,12 @@ def test_equality() -> None:
 def test_what_must_be_written(call: Any) -> None:
     with pytest.raises(NotImplementedError, match="TokenIndexer has no"):
         call(TokenIndexer())
+
+
+@pytest.mark.parametrize("start_tokens", [["<s>"], [], None])
+def test_params_of_a_plugin_that_holds_words_around_a_text_as_strings(start_tokens):
+    class WithStart(TokenIndexer):
+        def all_arguments(self) -> dict[str, Any]:
+            return {"type": "with_start", "start_tokens": start_tokens}
+
+    assert WithStart().to_params().as_dict() == {"type": "with_start", "start_tokens": start_tokens}
