@@ -330,10 +330,10 @@ def run_padded_recurrence(
     # (B, longest, D)
     words = rows.sort(inputs)
     steps = [words[:num_active, t] for start, end, num_active in rows.spans for t in range(start, end)]
-    h, c = (part.squeeze(0) for part in rows.sort_states([part.unsqueeze(0) for part in initial]))
-    if dropout_mask is not None:
-        (dropout_mask,) = (part.squeeze(0) for part in rows.sort_states([dropout_mask.unsqueeze(0)]))
-    outputs, final = run_recurrence(make_step(dropout_mask), steps, (h, c), go_forward)
+    given = initial if dropout_mask is None else (*initial, dropout_mask)
+    h, c, *masks = (part.squeeze(0) for part in rows.sort_states([part.unsqueeze(0) for part in given]))
+    step = make_step(masks[0] if masks else None)
+    outputs, final = run_recurrence(step, steps, (h, c), go_forward)
     if outputs:
         padded = [functional.pad(output, (0, 0, 0, len(lengths) - len(output))) for output in outputs]
         # (B, T, H)

@@ -376,8 +376,10 @@ class GatedFeedForward(nn.Module):
 
 
 def _check_heads(input_dim: int, num_heads: int, num_key_value_heads: int, positions: str) -> None:
-    """Raises:
-    ConfigurationError: widths and numbers of heads do not divide.
+    """Check that the heads divide the width.
+
+    Raises:
+        ConfigurationError: they do not, or rotary positions meet heads of an odd width.
     """
     if input_dim % num_heads:
         raise ConfigurationError(

@@ -44,11 +44,9 @@ class GatedCnnEncoder(Seq2SeqEncoder):
         super().__init__()
         if not layers:
             raise ConfigurationError("layers: expected at least one, got none")
-        self._forward_residual_blocks = nn.ModuleList(
-            ResidualBlock(input_dim, layer, "forward", dropout=dropout) for layer in layers
-        )
-        self._backward_residual_blocks = nn.ModuleList(
-            ResidualBlock(input_dim, layer, "backward", dropout=dropout) for layer in layers
+        self._forward_residual_blocks, self._backward_residual_blocks = (
+            nn.ModuleList(ResidualBlock(input_dim, layer, direction, dropout=dropout) for layer in layers)
+            for direction in ("forward", "backward")
         )
         self._input_dim, self._output_dim = input_dim, 2 * input_dim
         self._return_all_layers = return_all_layers

@@ -69,8 +69,7 @@ class DeterministicSampler(Sampler):
         self, log_probs: Tensor, per_node_beam_size: int, state: StateType
     ) -> tuple[Tensor, Tensor, StateType]:
         """Pick the best classes, see `Sampler.sample_nodes`."""
-        best = log_probs.topk(per_node_beam_size, dim=-1)
-        return best.values, best.indices, {}
+        return self.sample_beams(log_probs, per_node_beam_size, state)
 
 
 @Sampler.register("multinomial")

@@ -34,17 +34,22 @@ class DdpWrappedModel:
         self.is_primary = self.local_rank == 0
 
     @property
+    def unwrapped(self) -> torch.nn.Module:
+        """The module whose weights are saved and loaded."""
+        return self.model
+
+    @property
     def is_sharded(self) -> bool:
         """Whether each process holds only a part of the weights."""
         return isinstance(self.model, ShardedModuleMixin)
 
     def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
         """Load weights. All processes must call this."""
-        return self.model.load_state_dict(state_dict, strict=strict)
+        return self.unwrapped.load_state_dict(state_dict, strict=strict)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
         """The weights, or this process's shards of them, by their names in the model."""
-        weights: Mapping[str, Any] = self.model.state_dict(*args, **kwargs)
+        weights: Mapping[str, Any] = self.unwrapped.state_dict(*args, **kwargs)
         return weights
 
     def full_state_dict(self) -> dict[str, Any]:
@@ -65,9 +70,7 @@ class DdpWrappedModel:
         Returns:
             The norm before clipping, a scalar tensor.
         """
-        return torch.nn.utils.clip_grad_norm_(
-            [parameter for parameter in self.model.parameters() if parameter.grad is not None], max_norm
-        )
+        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm)
 
     def init_grad_scaler(self) -> torch.amp.GradScaler:
         """A gradient scaler for training in half precision."""
@@ -121,18 +124,11 @@ class TorchDdpWrappedModel(DdpWrappedModel):
         world_size: number of processes; the size of the process group if None.
     """
 
-    def _inner(self) -> torch.nn.Module:
+    @property
+    def unwrapped(self) -> torch.nn.Module:
+        """The model inside the wrapper."""
         inner: torch.nn.Module = cast(DistributedDataParallel, self.model).module
         return inner
-
-    def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
-        """Load weights into the model inside the wrapper."""
-        return self._inner().load_state_dict(state_dict, strict=strict)
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
-        """The weights of the model inside the wrapper."""
-        weights: Mapping[str, Any] = self._inner().state_dict(*args, **kwargs)
-        return weights
 
 
 @DdpAccelerator.register("torch")

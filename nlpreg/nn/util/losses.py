@@ -173,13 +173,15 @@ class _LinearSoftmaxNll(torch.autograd.Function):
             dtype = torch.get_autocast_dtype(device_type) if autocast else inputs.dtype
         total = torch.zeros((), dtype=exact, device=inputs.device)
         with torch.autocast(device_type, enabled=False):
-            layer = _Layer.of(weight, bias, dtype)
+            # Probabilities are often below the range of float16, and nothing has scaled the loss here.
+            grad_dtype = torch.bfloat16 if dtype == torch.float16 else dtype
+            layer = (weight.to(dtype), bias.to(dtype), weight.to(grad_dtype))
             # The compiler may learn how many chunks there are, but not from how many rows. Without rows there is a chunk too,
             # so that there are gradients, of zeros.
             for chunk in range(max(1, (inputs.size(0) + chunk_size - 1) // chunk_size)):
                 rows = slice(chunk * chunk_size, (chunk + 1) * chunk_size)
                 logits = None if target_logits is None else target_logits[rows]
-                total += _chunk(inputs[rows], layer, columns[rows], logits, grads)
+                total += _chunk(inputs[rows], *layer, columns[rows], logits, grads)
         ctx.save_for_backward(
             _joined(grads.inputs), _joined(grads.weight), _joined(grads.bias), _joined(grads.logits)
         )
@@ -225,36 +227,23 @@ def _joined(chunks: list[Tensor] | None) -> Tensor | None:
     return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
 
 
-@dataclass
-class _Layer:
-    """The weights in the precision of the matrix products."""
-
-    weight: Tensor
-    bias: Tensor
-    weight_for_grads: Tensor
-
-    @classmethod
-    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> "_Layer":
-        # Probabilities are often below the range of float16, and nothing has scaled the loss here.
-        grad_dtype = torch.bfloat16 if dtype == torch.float16 else dtype
-        return cls(weight.to(dtype), bias.to(dtype), weight.to(grad_dtype))
-
-
 def _chunk(
     inputs: Tensor,
-    layer: _Layer,
+    weight: Tensor,
+    bias: Tensor,
+    weight_for_grads: Tensor,
     columns: Tensor,
     target_logits: Tensor | None,
     grads: _Gradients,
 ) -> Tensor:
-    """The loss of some rows; adds their gradients to `grads`."""
+    """The loss of some rows; adds their gradients to `grads`.
+
+    The weights have the precision of the matrix products, of the forward and of the backward pass.
+    """
     is_regular = inputs.size(0) % _REGULAR_ROWS == 0
-    scores = matrix_product(
-        inputs.to(layer.weight.dtype), layer.weight, layer.bias, shape_returns=is_regular
-    )  # (rows, V)
+    scores = matrix_product(inputs.to(weight.dtype), weight, bias, shape_returns=is_regular)  # (rows, V)
     scores = scores.to(_sum_dtype(scores))
-    # (rows, 1)
-    index = columns.clamp(min=0).unsqueeze(1)
+    index = columns.clamp(min=0).unsqueeze(1)  # (rows, 1)
     if target_logits is None:
         targets = scores.gather(1, index).squeeze(1)
     else:
@@ -278,7 +267,7 @@ def _chunk(
         losses = log_z - targets
         if grads.logits is not None:
             grads.logits.append(torch.expm1(-losses).to(target_logits.dtype))
-    _add_gradients(scores, scale, inputs, layer.weight_for_grads, grads)
+    _add_gradients(scores, scale, inputs, weight_for_grads, grads)
     return losses.sum()
 
 
