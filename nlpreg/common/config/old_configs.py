@@ -97,10 +97,11 @@ def migrated_part(config: dict[str, Any]) -> dict[str, Any]:
 
 def _apply(config: ConfigText, log: MigrationLog, rules: tuple[tuple[str, Rule], ...]) -> None:
     for _ in range(_MAX_CHANGES):
+        sections = list(config.all_sections())
         if not any(
             rule(config, section, log)
             for pattern, rule in rules
-            for section in config.all_sections()
+            for section in sections
             if re.fullmatch(pattern, section.path)
         ):
             break
