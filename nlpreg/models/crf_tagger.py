@@ -186,8 +186,8 @@ class CrfTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
                 counted = tagging.without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = self._loss(logits, tags, counted)
             # Training on an accelerator must not wait for a result; there only validation checks.
-            can_look = tags.device.type == "cpu" or not self.training
-            if self._num_gold_checks_left and can_look and not torch.compiler.is_compiling():
+            may_check = tags.device.type == "cpu" or not self.training
+            if self._num_gold_checks_left and may_check and not torch.compiler.is_compiling():
                 self._check_gold(tags, mask, metadata)
         if is_exporting():
             return output  # an exported program is decoded outside of it, by a loop over the words

@@ -57,9 +57,9 @@ class Model(Module, Registrable):
     """Registered name of the default predictor of `nlpreg predict`."""
 
     per_token_outputs: ClassVar[Mapping[str, str]] = {}
-    """Outputs of `forward` (B, T, ...) that go on over the padding of shorter texts: name -> name of the output (B, T)
-    that is true for the tokens of each text. `split_outputs` cuts them off. An output whose name begins with `_` only
-    serves for that, and is not handed on."""
+    """Outputs of `forward` (B, T, ...) that include the padding of shorter texts: name -> name of the output (B, T)
+    that is true for the tokens of each text. `split_outputs` removes the padding. An output whose name begins with `_`
+    is only used for that, and is not returned."""
 
     raw_outputs: ClassVar[tuple[str, ...]] = ("logits", "class_probabilities", "probs", "mask", "token_ids")
     """Outputs that are not meant to be read, only for further computation. `nlpreg predict` leaves them out unless

@@ -398,34 +398,34 @@ def find_spans(tags: Tensor, lengths: Tensor, table: TagTable, encoding: str) ->
     roles = table.roles[tags].where(real, _OUTSIDE)  # (B, L)
     labels = table.labels[tags]  # (B, L)
     in_span = (roles != _OUTSIDE) & real
-    goes_on = torch.zeros_like(in_span)
+    is_continuation = torch.zeros_like(in_span)
     before, now = roles[:, :-1], roles[:, 1:]
     same_label = labels[:, :-1] == labels[:, 1:]
     if encoding in ("BIO", "IOB1"):
-        goes_on[:, 1:] = (now == _INSIDE) & in_span[:, :-1] & same_label
+        is_continuation[:, 1:] = (now == _INSIDE) & in_span[:, :-1] & same_label
     else:
         is_open = (before == _BEGIN) | (before == _INSIDE)
-        goes_on[:, 1:] = ((now == _INSIDE) | (now == _LAST)) & is_open & same_label
+        is_continuation[:, 1:] = ((now == _INSIDE) | (now == _LAST)) & is_open & same_label
     stops = torch.ones_like(in_span)
-    stops[:, :-1] = ~goes_on[:, 1:]
-    starts = positions.where(in_span & ~goes_on, -1).cummax(1).values if tags.size(1) else tags
+    stops[:, :-1] = ~is_continuation[:, 1:]
+    starts = positions.where(in_span & ~is_continuation, -1).cummax(1).values if tags.size(1) else tags
     ill_formed = (roles == _UNKNOWN).any(1)
     valid = torch.ones_like(in_span)
     if encoding == "BIOUL":
-        ill_formed |= _ill_formed_bioul(roles, goes_on)
+        ill_formed |= _ill_formed_bioul(roles, is_continuation)
         first = roles.gather(1, starts.clamp(min=0))  # (B, L): the letter at the start of the span
         # B ... L, or a single U; the first and last letter of a span of one word are the same
         valid = ((first == _BEGIN) & (roles == _LAST)) | ((first == _SINGLE) & (roles == _SINGLE))
     return Spans(in_span & stops, starts, labels, valid, ill_formed)
 
 
-def _ill_formed_bioul(roles: Tensor, goes_on: Tensor) -> Tensor:
+def _ill_formed_bioul(roles: Tensor, is_continuation: Tensor) -> Tensor:
     """Whether a span is not closed, or a tag continues a span that was not opened: (B,)."""
     opens = (roles == _BEGIN) | (roles == _INSIDE)
     closed = torch.zeros_like(opens)
-    closed[:, :-1] = goes_on[:, 1:]
+    closed[:, :-1] = is_continuation[:, 1:]
     continues = (roles == _INSIDE) | (roles == _LAST)
-    return ((opens & ~closed) | (continues & ~goes_on)).any(1)
+    return ((opens & ~closed) | (continues & ~is_continuation)).any(1)
 
 
 def count_spans(predicted: Spans, gold: Spans, num_labels: int) -> Tensor:
