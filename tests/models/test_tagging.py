@@ -6,6 +6,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     add_words,
+    check_chain,
     check_widths,
     given_encoding,
     labelled_sentences,
@@ -15,6 +16,8 @@ from nlpreg.models.tagging import (
     tags_of_span,
     without_outside_tags,
 )
+from nlpreg.modules import FeedForward
+from nlpreg.nn import Activation
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,17 @@ def test_neighbours_have_to_fit():
         ConfigurationError, match="output of embedder has width 3, the input of encoder has width 4"
     ):
         check_widths("embedder", 3, "encoder", 4)
+
+
+def test_parts_of_a_chain_have_to_fit():
+    first, second, third = (
+        FeedForward(width, 1, width + 1, Activation.by_name("linear")()) for width in (2, 3, 4)
+    )
+    assert check_chain(first=first, missing=None, second=second, third=third) == 5
+    with pytest.raises(
+        ConfigurationError, match="output of first has width 3, the input of third has width 4"
+    ):
+        check_chain(first=first, third=third)
 
 
 def test_outside_tags_leave_the_mask(tag_vocab):
