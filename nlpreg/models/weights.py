@@ -123,14 +123,10 @@ def load_weights(model: torch.nn.Module, path: str, device: torch.device | str =
     except RuntimeError as error:
         raise ArchiveError(f"{path}: the weights do not fit the model: {error}") from error
     missing = [name for name in missing if not _is_authorized(model, name)]
-    if missing or unexpected:
-        parts = []
-        if missing:
-            parts.append(f"the file lacks {_some(list(missing))}")
-        if unexpected:
-            parts.append(f"the model has no {_some(list(unexpected))}")
+    differences = (("the file lacks", missing), ("the model has no", unexpected))
+    if problems := [f"{what} {_some(names)}" for what, names in differences if names]:
         raise ArchiveError(
-            f"{path}: the weights do not fit the model: {'; '.join(parts)}. "
+            f"{path}: the weights do not fit the model: {'; '.join(problems)}. "
             "Use the config that the weights were trained with"
         )
     # only now, when shapes are known to be those of the model: a few bytes in a file can stand for any number of values

@@ -125,8 +125,10 @@ def make_parameter_groups(
     if not groups:
         _log_number_of_parameters(model_parameters)
         return [parameter for _, parameter in model_parameters]
-    check_patterns(parameter_groups=[pattern for patterns, _ in groups for pattern in patterns])
-    _warn_about_unmatched_patterns(model_parameters, groups)
+    patterns = [pattern for group, _ in groups for pattern in group]
+    check_patterns(parameter_groups=patterns)
+    for message in unmatched_patterns(patterns, [name for name, _ in model_parameters]):
+        logger.warning("optimizer.parameter_groups: %s", message)
     left: NamedParameters = []
     shares: list[NamedParameters] = [[] for _ in groups]
     for name, parameter in model_parameters:
@@ -173,12 +175,6 @@ def _freeze(patterns: list[str], options: dict[str, Any], parameters: list[nn.Pa
         logger.warning(
             "parameter group %s is frozen, so its other options %s have no effect", patterns, ignored
         )
-
-
-def _warn_about_unmatched_patterns(model_parameters: NamedParameters, groups: ParameterGroupsType) -> None:
-    patterns = [pattern for group, _ in groups for pattern in group]
-    for message in unmatched_patterns(patterns, [name for name, _ in model_parameters]):
-        logger.warning("optimizer.parameter_groups: %s", message)
 
 
 def _log_number_of_parameters(model_parameters: NamedParameters) -> None:
