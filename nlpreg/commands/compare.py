@@ -66,8 +66,8 @@ class Comparison:
     """Two models on the same data.
 
     Args:
-        first: what the first model makes of each text.
-        second: what the second does.
+        first: each text, with the labels that the first model predicts.
+        second: likewise for the second model.
         figures: name -> the two figures, their difference and its interval.
         only_first: number of labels that only the first model gets right.
         only_second: number that only the second does.
@@ -82,7 +82,7 @@ class Comparison:
     p_value: float
 
     def texts_that_only_one_gets_right(self) -> dict[str, list[Example]]:
-        """By the model that gets all labels of a text right, "first" or "second": what the other makes of the text."""
+        """The texts that only the "first" or the "second" model gets all right, with the labels of the other model."""
         pairs = list(zip(self.first, self.second, strict=True))
         return {
             "first": [b for a, b in pairs if not a.num_errors and b.num_errors],

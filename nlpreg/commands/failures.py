@@ -115,8 +115,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, ConfigurationError):
         text = str(error)
         is_about_data = place.endswith("data_loader")  # its reader's messages name file and line
-        is_said = f"\n{text}".replace("\n  ", "\n").find(f"\n{place}") >= 0
-        return (text if not place or is_about_data or is_said else f"{place}: {text}"), USER_MISTAKE
+        is_named = f"\n{text}".replace("\n  ", "\n").find(f"\n{place}") >= 0
+        return (text if not place or is_about_data or is_named else f"{place}: {text}"), USER_MISTAKE
     if isinstance(error, OSError) and isinstance(error, tuple(_PATH_REASONS)):
         return _path_message(error), USER_MISTAKE
     if isinstance(error, OSError) and error.errno == errno.EROFS:

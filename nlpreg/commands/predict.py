@@ -207,7 +207,7 @@ def _refuse_with_a_reader(args: argparse.Namespace) -> None:
 
 
 def predict_from_args(args: argparse.Namespace) -> None:
-    """Predict as the command line says."""
+    """Run the command with parsed arguments."""
     if args.silent and not args.output_file:
         print(
             "--silent without --output-file: the predictions would not be written anywhere",
@@ -408,7 +408,7 @@ class PredictManager:
         """Predict for the whole input.
 
         Raises:
-            ConfigurationError: an input cannot be predicted; says which line it is.
+            ConfigurationError: an input cannot be predicted; the message names its line.
         """
         with output_lines(self._output_file) as output:
             for group in self._groups():
@@ -524,7 +524,7 @@ class PredictManager:
             return ConfigurationError(
                 f'{place}: expected JSON, such as {{"sentence": "A text."}}, got {line[:80]!r} ({error})'
             )
-        if inputs is None:  # which stands for a line without an answer
+        if inputs is None:  # the source of an item without an answer
             return ConfigurationError(
                 f'{place}: expected an object such as {{"sentence": "A text."}}, got null'
             )
@@ -715,7 +715,10 @@ def _raw_groups(input_file: str, most: int) -> Iterator[Sequence[bytes | str]]:
     stream: Any = getattr(sys.stdin, "buffer", sys.stdin)
     try:
         descriptor = stream.fileno()
-    except (AttributeError, io.UnsupportedOperation):  # stands for a file, in a test or a notebook
+    except (
+        AttributeError,
+        io.UnsupportedOperation,
+    ):  # a replacement for standard input, in a test or a notebook
         yield from lazy_groups_of(stream, 1)
         return
     rest = b""

@@ -224,7 +224,7 @@ def _try_batch(
 
 
 def _too_long_text(loader: Any, model: Model) -> Any:
-    """A batch of the longest of the first texts, if it exceeds the positions of a language model: its encoder says so."""
+    """A batch of the longest of the first texts, if a language model has too few positions for it, which is an error."""
     limit: int | None = getattr(model, "max_context", None)
     if limit is None or not isinstance(loader, MultiProcessDataLoader):
         return None

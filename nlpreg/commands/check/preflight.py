@@ -123,10 +123,12 @@ def _missing(path: Any) -> str | None:
     files = sorted(os.listdir(folder))
     stems = {os.path.splitext(name)[0]: name for name in files}
     # names with the same extension first: trian.txt most likely means train.txt, not train.jsonl
-    beside = nearest(os.path.basename(local), files)
-    if beside is None or os.path.splitext(beside)[1] != os.path.splitext(local)[1]:
-        beside = stems.get(nearest(os.path.splitext(os.path.basename(local))[0], stems) or "")
-    return f"there is no file {path}" + (f"; did you mean {beside!r}, in the same folder?" if beside else "")
+    suggestion = nearest(os.path.basename(local), files)
+    if suggestion is None or os.path.splitext(suggestion)[1] != os.path.splitext(local)[1]:
+        suggestion = stems.get(nearest(os.path.splitext(os.path.basename(local))[0], stems) or "")
+    return f"there is no file {path}" + (
+        f"; did you mean {suggestion!r}, in the same folder?" if suggestion else ""
+    )
 
 
 def _device_problems(config: Mapping[str, Any]) -> Iterator[Problem]:

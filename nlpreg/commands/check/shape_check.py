@@ -170,11 +170,11 @@ def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
         return
     if wanted is not bool(actual):
         words = {True: "works in both directions", False: "works in one direction only"}
-        is_said = "bidirectional" in call.arguments
-        says = f'has "bidirectional": {str(wanted).lower()}' if is_said else words[wanted]
+        is_given = "bidirectional" in call.arguments
+        description = f'has "bidirectional": {str(wanted).lower()}' if is_given else words[wanted]
         yield Problem(
             _joined(path, "contextualizer"),
-            f"the model {says}, but its contextualizer {words[bool(actual)]}; change one of the two",
+            f"the model {description}, but its contextualizer {words[bool(actual)]}; change one of the two",
         )
 
 

@@ -1,4 +1,4 @@
-"""`nlpreg report`: one self-contained HTML page about a run, or about several beside each other."""
+"""`nlpreg report`: one self-contained HTML page about a run, or one that compares several."""
 
 from nlpreg.commands.report.report import Report, report_from_args
 

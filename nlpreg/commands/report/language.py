@@ -80,7 +80,7 @@ class LanguageAnalysis:
 
 
 def _interval(value: int, limits: Sequence[int]) -> tuple[int, str]:
-    """The number and the name of the interval that a value, 1 or more, lies in; each limit ends one."""
+    """Number and name of the interval that contains a value of 1 or more; each limit is the end of an interval."""
     number = bisect.bisect_left(limits, value)
     if number == len(limits):
         return number, f"over {limits[-1]:,}"

@@ -28,8 +28,8 @@ class Spread(NamedTuple):
     """A metric over several runs.
 
     Args:
-        mean: their mean.
-        deviation: their standard deviation, with n - 1 in the denominator; NaN for a single run.
+        mean: its mean.
+        deviation: its standard deviation, with n - 1 in the denominator; NaN for a single run.
         num_runs: number of runs.
     """
 

@@ -122,19 +122,19 @@ def _prepare(search: Search, recover: bool, force: bool, config_file: str) -> No
     if not (recover or force):
         return
     optuna = _optuna()
-    file = search.storage.removeprefix("sqlite:///")  # optuna would make it
+    file = search.storage.removeprefix("sqlite:///")  # which optuna would create
     with _storage_errors(search):
-        is_there = (file == search.storage or os.path.isfile(file)) and search.study in (
+        exists = (file == search.storage or os.path.isfile(file)) and search.study in (
             optuna.study.get_all_study_names(search.storage)
         )
-    if recover and not is_there:
+    if recover and not exists:
         raise ConfigurationError(
             f"{search.storage}: --recover expects a study {search.study!r}, but there is none; leave --recover out to begin one"
         )
     if force:
         trials = [entry.path for entry in os.scandir(search.folder) if _TRIAL.fullmatch(entry.name)]
         delete_runs(trials, search.folder, search.config, config_file)
-        if is_there:
+        if exists:
             optuna.delete_study(study_name=search.study, storage=search.storage)
         for name in (GROUP_NAME, TABLE_NAME):
             with contextlib.suppress(FileNotFoundError):

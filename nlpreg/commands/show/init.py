@@ -298,8 +298,8 @@ def _sample_lines(reader: dict[str, Any]) -> list[str]:
     if reader["type"] in SAMPLES:
         explanation, lines = SAMPLES[reader["type"]]
         return [*_comment(explanation, 2), *(f"  //     {line}".rstrip() for line in lines)]
-    says = summary(DatasetReader.resolve_class_name(reader["type"])[0])
-    return _comment(f"The data: {says}", 2) if says else []
+    text = summary(DatasetReader.resolve_class_name(reader["type"])[0])
+    return _comment(f"The data: {text}", 2) if text else []
 
 
 def _path(data: _Data, part: str) -> str:
@@ -366,7 +366,7 @@ _ADVICE = {
 
 
 def _described(argument: Argument) -> str:
-    """The doc of an argument, with its type where the default says nothing of it."""
+    """The doc of an argument, with its type if the default does not show it."""
     kind = argument_type(argument)
     return f"{argument.doc} ({kind})" if argument.default is None and argument.doc else argument.doc or kind
 
@@ -479,7 +479,7 @@ def example_section(base: Any, name: str, depth: int = 0) -> dict[str, Any]:
     Args:
         base: the base of the registry; None if `name` is the full name of a class.
         name: the registered name.
-        depth: how many sections this one lies inside.
+        depth: number of sections that contain this one.
     """
     special = _SECTIONS.get((getattr(base, "__name__", ""), name), {})
     section: dict[str, Any] = {"type": name}
@@ -497,7 +497,7 @@ def _example_value(annotation: Any, name: str, depth: int = 0) -> Any:
     Args:
         annotation: its type, or the kind of that.
         name: its name.
-        depth: how many sections it lies inside.
+        depth: number of sections that contain it.
     """
     kind = annotation if isinstance(annotation, kinds.Kind) else kinds.kind_of(annotation)
     kind = next(iter(kinds.members_of(kind)), kind)  # of a union the first member
@@ -564,7 +564,7 @@ def _chosen_name(base: Any) -> str:
 
 
 def write_plugin(folder: str) -> list[str]:
-    """Write a package for parts of one's own: a part, its test, and the entry point that registers it.
+    """Write a package for a plugin: a part, its test, and the entry point that registers it.
 
     Args:
         folder: the new folder; its last part is the name of the project.
