@@ -61,10 +61,8 @@ class ScalarMix(torch.nn.Module):
             tensors = [_normalise(tensor, mask) for tensor in tensors]
         # 0-d each, they sum to one
         weights = torch.softmax(torch.cat(list(self.scalar_parameters)), dim=0).unbind()
-        mixed = weights[0] * tensors[0]
-        for weight, tensor in zip(weights[1:], tensors[1:], strict=True):
-            mixed = mixed + weight * tensor
-        return self.gamma * mixed
+        others = zip(weights[1:], tensors[1:], strict=True)
+        return self.gamma * sum((weight * tensor for weight, tensor in others), weights[0] * tensors[0])
 
 
 def _normalise(tensor: Tensor, mask: Tensor) -> Tensor:

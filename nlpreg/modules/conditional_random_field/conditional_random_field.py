@@ -74,11 +74,8 @@ def is_transition_allowed(
         return to_tag in encoding.first
     if to_tag == _END:
         return from_tag in encoding.last
-    if any(from_tag in before and to_tag in after for before, after in encoding.free):
-        return True
-    return from_entity == to_entity and any(
-        from_tag in before and to_tag in after for before, after in encoding.same_entity
-    )
+    pairs = encoding.free + encoding.same_entity if from_entity == to_entity else encoding.free
+    return any(from_tag in before and to_tag in after for before, after in pairs)
 
 
 def allowed_transitions(constraint_type: str, labels: dict[int, str]) -> list[tuple[int, int]]:

@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability, check_at_least
+
+# AllenNLP has these four names in this module.
 from nlpreg.common.embeddings_file import EmbeddingsFileURI as EmbeddingsFileURI
 from nlpreg.common.embeddings_file import EmbeddingsTextFile as EmbeddingsTextFile
 from nlpreg.common.embeddings_file import format_embeddings_file_uri as format_embeddings_file_uri

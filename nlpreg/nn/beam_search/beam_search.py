@@ -133,10 +133,9 @@ class RepeatedNGramBlockingConstraint(Constraint):
     def _update_state(self, state: ConstraintStateType, last_prediction: Tensor) -> ConstraintStateType:
         for beams, predictions in zip(state, last_prediction.tolist(), strict=True):
             for memory, prediction in zip(beams, predictions, strict=True):
-                prefix = memory["current_prefix"]
-                if len(prefix) == self.ngram_size - 1:
+                prefix, keep = memory["current_prefix"], self.ngram_size - 1
+                if len(prefix) == keep:
                     memory["seen_ngrams"].setdefault(tuple(prefix), []).append(prediction)
-                keep = self.ngram_size - 1
                 memory["current_prefix"] = [*prefix, prediction][-keep:] if keep else []
         return state
 
@@ -410,7 +409,6 @@ class _Search:
 
     def _restrict(self, log_probs: Tensor, num_predicted: int) -> Tensor:
         """Apply the constraints and the least length to log probabilities (G, C)."""
-        lowest = min_value_of_dtype(log_probs.dtype)
         if self.settings.constraints:
             by_beam = log_probs.view(self.batch_size, -1, log_probs.size(-1))
             for constraint, state in zip(self.settings.constraints, self.constraint_states, strict=True):
@@ -420,7 +418,7 @@ class _Search:
             log_probs = by_beam.reshape(log_probs.shape)
         if num_predicted < self.settings.min_steps:
             log_probs = log_probs.clone()
-            log_probs[:, self.end_index] = lowest
+            log_probs[:, self.end_index] = min_value_of_dtype(log_probs.dtype)
         return log_probs
 
     def _record(self, classes: Tensor, parents: Tensor | None) -> None:

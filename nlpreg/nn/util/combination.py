@@ -114,10 +114,7 @@ def combine_tensors_and_multiply(combination: str, tensors: Sequence[Tensor], we
         _multiply_piece(tensors[left], symbol, tensors[right], weight)
         for (left, symbol, right), weight in zip(pieces, weights.split_with_sizes(sizes), strict=True)
     ]
-    result = parts[0]
-    for part in parts[1:]:
-        result = result + part
-    return result
+    return sum(parts[1:], start=parts[0])
 
 
 def _multiply_piece(left: Tensor, symbol: str, right: Tensor, weight: Tensor) -> Tensor:

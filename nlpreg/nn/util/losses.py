@@ -52,11 +52,9 @@ def sequence_cross_entropy_with_logits(
     log_probs = torch.log_softmax(logits, dim=-1)
     target_log_probs = log_probs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)  # (B, T)
 
+    nll = -target_log_probs  # (B, T)
     if label_smoothing:
-        # (B, T)
-        nll = -(1 - label_smoothing) * target_log_probs - label_smoothing * log_probs.mean(dim=-1)
-    else:
-        nll = -target_log_probs
+        nll = (1 - label_smoothing) * nll - label_smoothing * log_probs.mean(dim=-1)
     if gamma:
         weights = weights * (1.0 - target_log_probs.exp()) ** gamma
     if alpha is not None:
@@ -76,10 +74,9 @@ def sequence_cross_entropy_with_logits(
 def _alpha_factor(
     alpha: float | list[float] | NDArray[Any] | Tensor, targets: Tensor, logits: Tensor
 ) -> Tensor:
-    if isinstance(alpha, (int, float, list, numpy.ndarray, Tensor)):
-        factors = torch.as_tensor(alpha, dtype=logits.dtype, device=logits.device)
-    else:
+    if not isinstance(alpha, (int, float, list, numpy.ndarray, Tensor)):
         raise TypeError(f"alpha must be a number, a list, an array or a tensor, got {type(alpha).__name__}")
+    factors = torch.as_tensor(alpha, dtype=logits.dtype, device=logits.device)
     if factors.dim() == 0:
         factors = torch.stack([1 - factors, factors])
         targets = targets.clamp(max=1)
