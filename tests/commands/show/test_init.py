@@ -70,12 +70,15 @@ def shown_data(config: str) -> str:
 
 
 def write_data(config: str) -> None:
-    """Write data of the format shown where the config expects them; long enough for a batch or two."""
+    """Write data of the format shown where the config expects them: texts of two lengths, enough for some batches."""
     data = shown_data(config)
     assert data.strip(), "the config shows no data"
+    longer = data.replace("the dog", "the dog the dog").replace(
+        "the###DET dog", "the###DET dog###NOUN the###DET dog"
+    )
     for path in set(re.findall(r"'(data/\w+\.\w+)'", config)):
         separator = "" if "conll" not in config and "\t" not in config else "\n"
-        Path(path).write_text(separator.join([data] * 3))
+        Path(path).write_text(separator.join([data, longer, data]))
 
 
 def train(config: str, *options: str) -> dict[str, Any]:
@@ -131,12 +134,12 @@ def test_the_config_of_every_model_trains_and_serves(model: str, folder: Path) -
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("model", sorted(set(MODELS) - NEEDS_MORE - {"tnt_tagger"}))  # which only counts
 def test_every_model_trains_compiled_as_uncompiled(model: str, folder: Path) -> None:
-    """Batches of one text have different lengths."""
+    """Batches of few texts have different lengths."""
     config = skeleton_config(model)
     part = "scheduler" if "type: 'multitask', scheduler" in config else "batch_sampler"
-    one_by_one = ["-o", f"data_loader.{part}.batch_size=1", "-f"]
+    in_pairs = ["-o", f"data_loader.{part}.batch_size=2", "-f"]
     plain, compiled = (
-        train(config, *one_by_one, "-o", f"trainer.compile={value}")["training_loss"]
+        train(config, *in_pairs, "-o", f"trainer.compile={value}")["training_loss"]
         for value in ("false", "true")
     )
     draws_in_another_order = model in ("bcn", "hmm_tagger")  # dropout; words taken as unknown
