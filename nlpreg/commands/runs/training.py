@@ -226,7 +226,8 @@ def record_end(run: SubRun, ended: Ended, folder: str) -> None:
             run.metrics = read_json(folder, METRICS_NAME)
         except ConfigurationError as error:
             reason = str(error)
-        if not run.metrics and not reason:
+        # without validation data there may be no metric, and the file holds an empty object
+        if not os.path.isfile(os.path.join(folder, METRICS_NAME)):
             reason = f"{os.path.join(folder, METRICS_NAME)}: there are no metrics, although its process has finished"
     run.status, run.error = FAILED if reason else DONE, _on_one_line(reason)[:_LONGEST_ERROR]
 

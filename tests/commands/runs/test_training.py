@@ -160,6 +160,10 @@ def test_outcomes_of_processes(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text("[1.5]")
     record_end(run, Ended("a", 0, "", 1.0), str(tmp_path))
     assert run.status == FAILED and "metrics.json: expected a JSON object, got '[1.5]'" in run.error
+    # a model that is trained by counting, without validation data, has no metric at all
+    (tmp_path / "metrics.json").write_text("{}")
+    record_end(run, Ended("a", 0, "", 1.0), str(tmp_path))
+    assert (run.status, run.metrics, run.error) == (DONE, {}, "")
     (tmp_path / "metrics.json").write_text('{"training_loss": 1.5}')
     record_end(run, Ended("a", 0, "", 1.0), str(tmp_path))
     assert (run.status, run.metrics, run.error) == (DONE, {"training_loss": 1.5}, "")
