@@ -63,9 +63,8 @@ class TokenCharactersEncoder(TokenEmbedder):
             return every_word.view(*token_characters.shape[:-1], every_word.size(1))
         if not token_characters.numel():
             if not token_characters.shape[:-1].numel():
-                weight: Any = self._embedding.module.weight
-                no_tokens: Tensor = weight.new_zeros(*token_characters.shape[:-1], encoder.get_output_dim())
-                return no_tokens
+                shape = (*token_characters.shape[:-1], self.get_output_dim())
+                return next(self._embedding.parameters()).new_zeros(shape)
             token_characters = functional.pad(token_characters, (0, 1))  # words without a character
         words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
         reach = encoder.padding_reach()
