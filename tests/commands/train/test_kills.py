@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.distributed.checkpoint import FileSystemReader
 
 from nlpreg.commands.train import distributed, train_model_from_file
 from nlpreg.commands.train.launcher import launch_processes
@@ -311,6 +312,9 @@ def contents(path: Path) -> Any:
         return sorted(json.loads(path.read_text()))
     if path.suffix == ".json":
         return json.loads(path.read_text())
+    if path.parent.suffix == ".dcp" and path.name == ".metadata":  # each save has a random id
+        metadata = FileSystemReader(path.parent).read_metadata()
+        return str(metadata.state_dict_metadata), str(metadata.storage_data)
     return path.read_bytes()
 
 
