@@ -6,12 +6,7 @@ import os
 import signal
 import sys
 
-from nlpreg.common.runtime.process import (
-    end_process,
-    install_signal_handlers,
-    is_under_torchrun,
-    remove_unused_compiler_cache,
-)
+from nlpreg.common.runtime import process
 
 
 def run() -> None:
@@ -19,7 +14,7 @@ def run() -> None:
     # Read by the OpenMP runtime when torch loads it. Its threads otherwise spin while they wait for work, which makes
     # two threads beside another busy process many times slower than one.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    atexit.register(remove_unused_compiler_cache)
+    atexit.register(process.remove_unused_compiler_cache)
     # what its encoding lacks must not end a command, as on standard error
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -27,8 +22,8 @@ def run() -> None:
     # The outcome stands; an interruption from here on would only print a traceback of the interpreter's end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if is_under_torchrun():
-        end_process(status)
+    if process.is_under_torchrun():
+        process.end_process(status)
     sys.exit(status)
 
 
@@ -37,7 +32,7 @@ def _status() -> int:
 
     try:
         # SIGTERM means the same during the imports, which take a second, as later.
-        install_signal_handlers()
+        process.install_signal_handlers()
         from nlpreg.commands.command_line import exit_status
 
         return exit_status(prog="nlpreg")

@@ -62,9 +62,8 @@ def _make_ensemble(archive_files: list[str], output_path: str) -> None:
     from nlpreg.common.files import atomic_write
     from nlpreg.common.meta import META_NAME, Meta
     from nlpreg.common.params import Params
-    from nlpreg.models.archival import archive_model, load_archive
+    from nlpreg.models import TaggerEnsemble, archive_model, load_archive
     from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER
-    from nlpreg.models.tagger_ensemble import TaggerEnsemble
 
     archives = [load_archive(file) for file in archive_files]
     for name, archive in zip(archive_files[1:], archives[1:], strict=True):

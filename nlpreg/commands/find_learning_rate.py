@@ -10,14 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nlpreg.commands.options import (
-    add_config_argument,
-    add_file_friendly_option,
-    add_overrides_option,
-    add_serialization_dir_option,
-    arguments_for,
-    check_file,
-)
+from nlpreg.commands import options as command_options
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
@@ -44,9 +37,9 @@ class FindLearningRate(Subcommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command."""
-        add_config_argument(parser)
-        add_serialization_dir_option(parser, "folder for the plot and the figures")
-        add_overrides_option(parser)
+        command_options.add_config_argument(parser)
+        command_options.add_serialization_dir_option(parser, "folder for the plot and the figures")
+        command_options.add_overrides_option(parser)
         parser.add_argument("--start-lr", type=float, default=1e-5, metavar="LR", help="first learning rate")
         parser.add_argument("--end-lr", type=float, default=10.0, metavar="LR", help="last learning rate")
         parser.add_argument("--num-batches", type=int, default=100, metavar="N", help="number of steps")
@@ -58,12 +51,12 @@ class FindLearningRate(Subcommand):
         )
         parser.add_argument("--linear", action="store_true", help="grow linearly instead of exponentially")
         parser.add_argument("-f", "--force", action="store_true", help="delete DIR first if it exists")
-        add_file_friendly_option(parser)
+        command_options.add_file_friendly_option(parser)
         parser.set_defaults(func=find_learning_rate_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong options before anything slow is imported."""
-        check_file(args.param_path, "CONFIG")
+        command_options.check_file(args.param_path, "CONFIG")
         _check_steps(args.num_batches, args.start_lr, args.end_lr, args.linear)
         folder = args.serialization_dir
         if not args.force and os.path.isdir(folder) and os.listdir(folder):
@@ -74,16 +67,15 @@ class FindLearningRate(Subcommand):
 
 def find_learning_rate_from_args(args: argparse.Namespace) -> None:
     """Run the command with parsed arguments."""
-    from nlpreg.commands.check.checking import check_file as check_config_file
-    from nlpreg.commands.check.checking import raise_problems
+    from nlpreg.commands.check.checking import check_file, raise_problems
     from nlpreg.common import logging as common_logging
     from nlpreg.common.params import Params
 
     common_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
-    checked = check_config_file(args.param_path, args.overrides)
+    checked = check_file(args.param_path, args.overrides)
     raise_problems(checked, args.param_path)
     assert checked.config is not None
-    given = arguments_for(find_learning_rate_model, args)
+    given = command_options.arguments_for(find_learning_rate_model, args)
     find_learning_rate_model(Params(checked.config), linear_steps=args.linear, **given)
 
 

@@ -6,14 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nlpreg.commands.options import (
-    add_archive_options,
-    add_overrides_option,
-    arguments_for,
-    check_archive,
-    check_file,
-    check_output_file,
-)
+from nlpreg.commands import options as command_options
 from nlpreg.commands.predict import input_lines, output_lines, text_under
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, check_at_least
@@ -41,7 +34,7 @@ class Generate(Subcommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command."""
-        add_archive_options(parser)
+        command_options.add_archive_options(parser)
         parser.add_argument(
             "--prompt",
             action="append",
@@ -69,22 +62,24 @@ class Generate(Subcommand):
         parser.add_argument(
             "--batch-size", type=int, default=16, metavar="N", help="prompts that are continued at once"
         )
-        add_overrides_option(parser)
+        command_options.add_overrides_option(parser)
         parser.set_defaults(func=generate_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check paths and options before slow modules are imported."""
-        check_archive(args.archive_file, args.weights_file)
+        command_options.check_archive(args.archive_file, args.weights_file)
         if args.prompts is not None and args.prompt is not None:
             raise ConfigurationError("--prompt: give prompts on the command line or in --prompts, not both")
         if args.prompts not in (None, "-"):
-            check_file(args.prompts, "--prompts")
+            command_options.check_file(args.prompts, "--prompts")
         check_at_least(1, **{"--batch-size": args.batch_size})
         if args.greedy and args.temperature is not None:
             raise ConfigurationError(
                 "--greedy: the most likely token does not depend on --temperature; give only one of them"
             )
-        check_output_file(args.output_file, args.archive_file, args.weights_file, args.prompts)
+        command_options.check_output_file(
+            args.output_file, args.archive_file, args.weights_file, args.prompts
+        )
 
 
 def _add_choice_options(subparser: argparse.ArgumentParser) -> None:
@@ -144,7 +139,7 @@ def options_from_args(args: argparse.Namespace) -> "GenerationOptions":
     """Convert parsed arguments to options of decoding; options that were not given have their defaults."""
     from nlpreg.models.generation import GenerationOptions
 
-    taken = arguments_for(GenerationOptions, args)
+    taken = command_options.arguments_for(GenerationOptions, args)
     given = {name: value for name, value in taken.items() if value is not None}
     return GenerationOptions(**{**given, "temperature": 0.0} if args.greedy else given)
 

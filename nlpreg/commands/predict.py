@@ -20,8 +20,7 @@ from nlpreg.common.iteration import lazy_groups_of
 
 if TYPE_CHECKING:
     from nlpreg.common.util import JsonDict
-    from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-    from nlpreg.data.instance import Instance
+    from nlpreg.data import DatasetReader, Instance
     from nlpreg.data.tokenizers.sentence_splitter import SentenceSplitter
     from nlpreg.models.archival import Archive
     from nlpreg.predictors.predictor import Predictor

@@ -14,13 +14,7 @@ from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models import tagging
 from nlpreg.models.model import Model
 from nlpreg.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
-from nlpreg.modules.conditional_random_field import (
-    ConditionalRandomField,
-    ConditionalRandomFieldWeightEmission,
-    ConditionalRandomFieldWeightLannoy,
-    ConditionalRandomFieldWeightTrans,
-    allowed_transitions,
-)
+from nlpreg.modules import conditional_random_field as crf
 from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import is_exporting, run_uncompiled
@@ -31,9 +25,9 @@ logger = logging.getLogger(__name__)
 WeightStrategy = Literal["emission", "emission_transition", "lannoy"]
 
 _WEIGHTED_CRFS = {
-    "emission": ConditionalRandomFieldWeightEmission,
-    "emission_transition": ConditionalRandomFieldWeightTrans,
-    "lannoy": ConditionalRandomFieldWeightLannoy,
+    "emission": crf.ConditionalRandomFieldWeightEmission,
+    "emission_transition": crf.ConditionalRandomFieldWeightTrans,
+    "lannoy": crf.ConditionalRandomFieldWeightLannoy,
 }
 
 # Number of batches whose gold tags are checked: enough to see the common tags, at no noticeable cost.
@@ -126,7 +120,9 @@ class CrfTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
         self.label_weights = _weights_by_id(label_weights, vocab, label_namespace)
         constrained = tagging.given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
         names = vocab.get_index_to_token_vocabulary(label_namespace)
-        constraints = allowed_transitions(label_encoding, names) if constrained and label_encoding else None
+        constraints = (
+            crf.allowed_transitions(label_encoding, names) if constrained and label_encoding else None
+        )
         self.crf = _make_crf(
             self.num_tags, constraints, include_start_end_transitions, self.label_weights, weight_strategy
         )
@@ -486,7 +482,7 @@ def _make_crf(
     include_start_end_transitions: bool,
     label_weights: list[float] | None,
     weight_strategy: str | None,
-) -> ConditionalRandomField:
+) -> crf.ConditionalRandomField:
     """Make the plain CRF, or the weighted one for a weighting strategy.
 
     Raises:
@@ -499,7 +495,7 @@ def _make_crf(
     if label_weights is None:
         if weight_strategy is not None:
             raise ConfigurationError("model.weight_strategy needs model.label_weights, got none")
-        return ConditionalRandomField(num_tags, constraints, include_start_end_transitions)
+        return crf.ConditionalRandomField(num_tags, constraints, include_start_end_transitions)
     weighted = _WEIGHTED_CRFS[weight_strategy or "emission"]
     return weighted(num_tags, label_weights, constraints, include_start_end_transitions)
 

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nlpreg.common import Lazy, Registrable
 from nlpreg.common.checks import ConfigurationError, Probability, check_at_least, check_share
-from nlpreg.common.lazy import Lazy
-from nlpreg.common.registrable import Registrable
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models import tagging
 from nlpreg.models.model import Model

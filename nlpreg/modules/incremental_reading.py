@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nlpreg.modules import token_embedders
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState, append_words
 from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder, TextFieldEmbedder
-from nlpreg.modules.token_embedders import (
-    Embedding,
-    EmptyEmbedder,
-    PassThroughTokenEmbedder,
-    TokenCharactersEncoder,
-)
 from nlpreg.nn.util import get_text_field_mask
 
-_WORD_BY_WORD = (Embedding, TokenCharactersEncoder, EmptyEmbedder, PassThroughTokenEmbedder)
+_WORD_BY_WORD = (
+    token_embedders.Embedding,
+    token_embedders.TokenCharactersEncoder,
+    token_embedders.EmptyEmbedder,
+    token_embedders.PassThroughTokenEmbedder,
+)
 _SEPARATOR = "\t"
 
 TextInput = Mapping[str, Mapping[str, Tensor] | Tensor]

@@ -5,12 +5,7 @@ from typing import Any
 
 import torch
 
-from nlpreg.nn.util.state_dicts import (
-    IncompatibleKeys,
-    StateDictType,
-    check_incompatible_keys,
-    load_state_dict_distributed,
-)
+from nlpreg.nn.util import state_dicts
 
 
 class PenalizedActivations:
@@ -47,7 +42,7 @@ class Module(torch.nn.Module):
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
+    ) -> state_dicts.IncompatibleKeys:
         """Load weights.
 
         Args:
@@ -62,8 +57,8 @@ class Module(torch.nn.Module):
         return self._checked(list(found.missing_keys), list(found.unexpected_keys), strict)
 
     def load_state_dict_distributed(
-        self, state_dict: StateDictType | None, strict: bool = True
-    ) -> IncompatibleKeys:
+        self, state_dict: state_dicts.StateDictType | None, strict: bool = True
+    ) -> state_dicts.IncompatibleKeys:
         """Load weights that only the primary process has read.
 
         Args:
@@ -73,10 +68,12 @@ class Module(torch.nn.Module):
         Raises:
             RuntimeError: `strict`, and a key does not fit.
         """
-        found = load_state_dict_distributed(self, state_dict, strict=False)
+        found = state_dicts.load_state_dict_distributed(self, state_dict, strict=False)
         return self._checked(found.missing_keys, found.unexpected_keys, strict)
 
-    def _checked(self, missing: list[str], unexpected: list[str], strict: bool) -> IncompatibleKeys:
+    def _checked(
+        self, missing: list[str], unexpected: list[str], strict: bool
+    ) -> state_dicts.IncompatibleKeys:
         missing, unexpected = self._post_load_state_dict(missing, unexpected)
-        check_incompatible_keys(self, missing, unexpected, strict)
-        return IncompatibleKeys(missing, unexpected)
+        state_dicts.check_incompatible_keys(self, missing, unexpected, strict)
+        return state_dicts.IncompatibleKeys(missing, unexpected)

@@ -24,13 +24,7 @@ from nlpreg.common.util import JsonDict, sanitize
 from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.tokenizers import EnglishTokenizer, LettersDigitsTokenizer, SpacyTokenizer, Tokenizer
-from nlpreg.models import Archive, Model, load_archive
-from nlpreg.models.interpretation import (
-    captured_outputs,
-    find_embedding_layer,
-    find_text_field_embedder,
-    input_gradients,
-)
+from nlpreg.models import Archive, Model, interpretation, load_archive
 
 P = TypeVar("P", bound="Predictor")
 
@@ -155,7 +149,7 @@ class Predictor(Registrable):
             `grad_input_1`, ... with an array (instances, words, width) for each call of the embedding layer, in order;
             and the model's outputs. Gradients of word pieces are averaged over each word.
         """
-        gradients, outputs = input_gradients(
+        gradients, outputs = interpretation.input_gradients(
             self._model,
             instances,
             self.get_interpretable_layer(),
@@ -169,7 +163,9 @@ class Predictor(Registrable):
         Raises:
             RuntimeError: none was found.
         """
-        return self._part_of_model(find_embedding_layer, "embedding layer", "get_interpretable_layer")
+        return self._part_of_model(
+            interpretation.find_embedding_layer, "embedding layer", "get_interpretable_layer"
+        )
 
     def get_interpretable_text_field_embedder(self) -> torch.nn.Module:
         """The text field embedder of the model; override it for models without one.
@@ -178,7 +174,9 @@ class Predictor(Registrable):
             RuntimeError: none was found.
         """
         return self._part_of_model(
-            find_text_field_embedder, "text field embedder", "get_interpretable_text_field_embedder"
+            interpretation.find_text_field_embedder,
+            "text field embedder",
+            "get_interpretable_text_field_embedder",
         )
 
     def _part_of_model(
@@ -201,7 +199,7 @@ class Predictor(Registrable):
         Returns:
             A dictionary, filled by predictions: index -> {"name": the module as a string, "output": its last output as JSON}.
         """
-        return captured_outputs(self._model, module_regex)
+        return interpretation.captured_outputs(self._model, module_regex)
 
     @classmethod
     def from_path(

@@ -7,14 +7,8 @@ import numpy
 from nlpreg.common.util import JsonDict
 from nlpreg.data import Instance
 from nlpreg.data.fields import LabelField
-from nlpreg.predictors.predictor import (
-    Predictor,
-    SentencePredictor,
-    make_instance,
-    reader_signature,
-    sentence_of,
-    tokenizer_of,
-)
+from nlpreg.predictors import predictor
+from nlpreg.predictors.predictor import Predictor, SentencePredictor
 
 
 @Predictor.register("text_classifier")
@@ -34,14 +28,20 @@ class TextClassifierPredictor(SentencePredictor):
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         reader = self._dataset_reader
-        texts = [name for name, one in reader_signature(reader).parameters.items() if one.annotation is str]
+        texts = [
+            name
+            for name, one in predictor.reader_signature(reader).parameters.items()
+            if one.annotation is str
+        ]
         if len(texts) > 1:
-            return make_instance(reader, **{name: sentence_of(json_dict, name) for name in texts})
-        sentence = sentence_of(json_dict)
+            return predictor.make_instance(
+                reader, **{name: predictor.sentence_of(json_dict, name) for name in texts}
+            )
+        sentence = predictor.sentence_of(json_dict)
         # The reader may do more with a text than split it: truncate it, or segment it into sentences.
-        if tokenizer_of(reader) is not None:
-            return make_instance(reader, sentence)
-        return make_instance(reader, self._tokenizer.tokenize(sentence))
+        if predictor.tokenizer_of(reader) is not None:
+            return predictor.make_instance(reader, sentence)
+        return predictor.make_instance(reader, self._tokenizer.tokenize(sentence))
 
     def brief(self, outputs: JsonDict) -> JsonDict:
         """The label and its probability; with the tokens, where the model gives them."""

@@ -16,20 +16,11 @@ from torch import nn
 from nlpreg.common import Lazy
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns, check_patterns_match
 from nlpreg.nn.parallel import DdpAccelerator, DdpWrappedModel, TorchDdpAccelerator
-from nlpreg.training.callbacks.callback import TrainerCallback
-from nlpreg.training.callbacks.confidence_checks import ConfidenceChecksCallback
-from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback
+from nlpreg.training import gradients, protocols
+from nlpreg.training.callbacks import ConfidenceChecksCallback, ConsoleLoggerCallback, TrainerCallback
 from nlpreg.training.checkpointer import Checkpointer
 from nlpreg.training.communicator import make_communicator
 from nlpreg.training.data_feed import DataFeed
-from nlpreg.training.gradients import (
-    HalfDtype,
-    Precision,
-    clip_gradient_norm,
-    clip_gradient_values,
-    gradient_norm,
-    half_dtype,
-)
 from nlpreg.training.interruption import InterruptionGuard
 from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
 from nlpreg.training.loop import TrainingLoop
@@ -38,16 +29,6 @@ from nlpreg.training.metrics_log import MetricsLog, RunMetrics, metrics_without_
 from nlpreg.training.momentum_schedulers import MomentumScheduler
 from nlpreg.training.moving_average import MovingAverage
 from nlpreg.training.optimizers import Optimizer, check_group_options
-from nlpreg.training.protocols import (
-    BatchLoader,
-    GradientNorm,
-    MetricValues,
-    ModelOutputs,
-    NamedParameters,
-    TensorDict,
-    TrainableModel,
-    penalty_of,
-)
 from nlpreg.training.run import TrainingRun, steps_per_epoch
 from nlpreg.training.trainer import Trainer, TrainerCheckpoint, check_world_size, resolve_device
 
@@ -187,9 +168,9 @@ class GradientDescentTrainer(Trainer):
 
     check_arguments = staticmethod(check_options)
 
-    model: TrainableModel = cast(Any, _RunAttribute("model"))
+    model: protocols.TrainableModel = cast(Any, _RunAttribute("model"))
     optimizer: torch.optim.Optimizer = cast(Any, _RunAttribute("optimizer"))
-    data_loader: BatchLoader = cast(Any, _RunAttribute("training_data.loader"))
+    data_loader: protocols.BatchLoader = cast(Any, _RunAttribute("training_data.loader"))
     _validation_data_loader = _RunAttribute("validation_data.loader")
     _metric_tracker = _RunAttribute("tracker")
     _learning_rate_scheduler = _RunAttribute("learning_rate_scheduler")
@@ -209,12 +190,12 @@ class GradientDescentTrainer(Trainer):
 
     def __init__(
         self,
-        model: TrainableModel,
+        model: protocols.TrainableModel,
         optimizer: torch.optim.Optimizer,
-        data_loader: BatchLoader,
+        data_loader: protocols.BatchLoader,
         patience: int | None = None,
         validation_metric: str | list[str] = "-loss",
-        validation_data_loader: BatchLoader | None = None,
+        validation_data_loader: protocols.BatchLoader | None = None,
         num_epochs: int = 20,
         serialization_dir: str | os.PathLike[str] | None = None,
         checkpointer: Checkpointer | None = None,
@@ -235,7 +216,7 @@ class GradientDescentTrainer(Trainer):
         grad_scaling: bool = True,
         ddp_wrapped_model: DdpWrappedModel | None = None,
         run_sanity_checks: bool | None = None,
-        amp_dtype: HalfDtype | None = None,
+        amp_dtype: gradients.HalfDtype | None = None,
         validate_every_num_batches: int | None = None,
         metrics_interval: int = 100,
         detect_anomaly: bool = False,
@@ -301,10 +282,10 @@ class GradientDescentTrainer(Trainer):
     @classmethod
     def from_partial_objects(
         cls,
-        model: TrainableModel,
+        model: protocols.TrainableModel,
         serialization_dir: str,
-        data_loader: BatchLoader,
-        validation_data_loader: BatchLoader | None = None,
+        data_loader: protocols.BatchLoader,
+        validation_data_loader: protocols.BatchLoader | None = None,
         local_rank: int = 0,
         patience: int | None = None,
         validation_metric: str | list[str] = "-loss",
@@ -371,7 +352,7 @@ class GradientDescentTrainer(Trainer):
         )
         return cls(ddp_wrapped_model=wrapped, **options, **kwargs)
 
-    def train(self) -> MetricValues:
+    def train(self) -> protocols.MetricValues:
         """Train the model, from the newest checkpoint if there is one.
 
         Returns:
@@ -384,7 +365,7 @@ class GradientDescentTrainer(Trainer):
             KeyboardInterrupt: the process received Ctrl-C; a checkpoint was saved.
         """
         run = self.run
-        metrics: MetricValues | None = None
+        metrics: protocols.MetricValues | None = None
         epoch: int | None = None
         with (
             InterruptionGuard() as run.interruption,
@@ -401,7 +382,7 @@ class GradientDescentTrainer(Trainer):
                     callback.on_end(self, metrics=metrics, epoch=epoch, is_primary=self._primary)
         return metrics
 
-    def _try_train(self) -> tuple[MetricValues, int | None]:
+    def _try_train(self) -> tuple[protocols.MetricValues, int | None]:
         """Train all epochs.
 
         Returns:
@@ -410,7 +391,7 @@ class GradientDescentTrainer(Trainer):
         epoch = self._loop.run_epochs()
         return self.run.metrics.run or metrics_without_epoch(self.run.tracker), epoch
 
-    def _train_epoch(self, epoch: int) -> MetricValues:
+    def _train_epoch(self, epoch: int) -> protocols.MetricValues:
         """Run the updates of one epoch; return its training metrics, without prefix."""
         return self._loop.train_epoch(epoch)
 
@@ -422,7 +403,7 @@ class GradientDescentTrainer(Trainer):
         """
         return self._loop.validation_loss(epoch)
 
-    def batch_outputs(self, batch: TensorDict, for_training: bool) -> ModelOutputs:
+    def batch_outputs(self, batch: protocols.TensorDict, for_training: bool) -> protocols.ModelOutputs:
         """Run the model on a batch.
 
         Args:
@@ -435,7 +416,7 @@ class GradientDescentTrainer(Trainer):
         # The wrapped module synchronizes gradients or gathers shards. Outside of training only the latter is needed;
         # without it, processes with different numbers of batches do not wait for each other.
         model = self._pytorch_model if for_training or self.run.is_sharded else self.model
-        outputs: ModelOutputs = model(**batch)
+        outputs: protocols.ModelOutputs = model(**batch)
         if not for_training:
             return outputs
         if "loss" not in outputs:
@@ -443,17 +424,17 @@ class GradientDescentTrainer(Trainer):
                 f"{type(self.model).__name__}.forward: expected a key 'loss' in training, got {sorted(outputs)}; are "
                 "the labels missing in the data?"
             )
-        penalty = penalty_of(self.run.model)
+        penalty = protocols.penalty_of(self.run.model)
         if penalty is not None:
             outputs["reg_loss"] = penalty
             outputs["loss"] = outputs["loss"] + penalty
         return outputs
 
-    def backward(self, batch_outputs: ModelOutputs) -> None:
+    def backward(self, batch_outputs: protocols.ModelOutputs) -> None:
         """Run the backward pass for one batch of an update; its loss is weighted by its share in the update."""
         self.run.precision.backward(self.run.accumulation.weigh(batch_outputs))
 
-    def rescale_gradients(self) -> GradientNorm:
+    def rescale_gradients(self) -> protocols.GradientNorm:
         """Compute the norm of the gradients, and scale them down to `grad_norm` if that is a number.
 
         Returns:
@@ -466,14 +447,14 @@ class GradientDescentTrainer(Trainer):
         if wrapped is not None and wrapped.is_sharded:
             return wrapped.clip_grad_norm_(inf if self._grad_norm is True else self._grad_norm)
         if self._grad_norm is True:
-            return gradient_norm(self.run.parameters)
-        return clip_gradient_norm(self.run.parameters, self._grad_norm)
+            return gradients.gradient_norm(self.run.parameters)
+        return gradients.clip_gradient_norm(self.run.parameters, self._grad_norm)
 
     def clip_gradient(self) -> None:
         """Clip each element of the gradients to [-grad_clipping, grad_clipping], if that is set."""
         if self._grad_clipping is not None:
             self.run.precision.unscale(self.optimizer)
-            clip_gradient_values(self.run.parameters, self._grad_clipping)
+            gradients.clip_gradient_values(self.run.parameters, self._grad_clipping)
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
         """The state of the run, for the first process, which saves it; None in the others."""
@@ -489,8 +470,11 @@ class GradientDescentTrainer(Trainer):
 
 
 def _place_model(
-    model: TrainableModel, device: torch.device, distributed: bool, accelerator: DdpAccelerator | None
-) -> tuple[TrainableModel, DdpWrappedModel | None]:
+    model: protocols.TrainableModel,
+    device: torch.device,
+    distributed: bool,
+    accelerator: DdpAccelerator | None,
+) -> tuple[protocols.TrainableModel, DdpWrappedModel | None]:
     """Move a model to its device; in a distributed run, also wrap it.
 
     Returns:
@@ -504,7 +488,7 @@ def _place_model(
     return wrapped
 
 
-def parameters_to_train(module: nn.Module, no_grad: Iterable[str] | None) -> NamedParameters:
+def parameters_to_train(module: nn.Module, no_grad: Iterable[str] | None) -> protocols.NamedParameters:
     """Freeze the parameters that match a regular expression of `no_grad`; return the others that can be trained.
 
     Raises:
@@ -548,15 +532,15 @@ def _all_callbacks(
 def _make_precision(
     device: torch.device,
     use_amp: bool,
-    dtype: HalfDtype | None,
+    dtype: gradients.HalfDtype | None,
     grad_scaling: bool,
     wrapped: DdpWrappedModel | None,
-) -> Precision:
+) -> gradients.Precision:
     """The precision of the forward and backward pass, with a gradient scaler for float16."""
     scaler = None
-    if use_amp and grad_scaling and half_dtype(device, dtype) == torch.float16:
+    if use_amp and grad_scaling and gradients.half_dtype(device, dtype) == torch.float16:
         scaler = torch.amp.GradScaler(device.type) if wrapped is None else wrapped.init_grad_scaler()
-    return Precision(device, use_amp, dtype, scaler)
+    return gradients.Precision(device, use_amp, dtype, scaler)
 
 
 def compile_forward(module: nn.Module, backend: str = "inductor") -> None:

@@ -12,16 +12,10 @@ from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import format_timedelta
+from nlpreg.training import metrics_log
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.losses import Accumulation
 from nlpreg.training.metrics.metric import local_metrics
-from nlpreg.training.metrics_log import (
-    ProgressBar,
-    get_metrics,
-    memory_metrics,
-    metrics_with_loss,
-    repeatable_metrics,
-)
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict, metrics_of
 from nlpreg.training.run import RunningTrainer
 from nlpreg.training.state import ModelSnapshot, begins_pass, reset_states
@@ -78,14 +72,14 @@ class TrainingLoop:
         started = time.monotonic()
         # not None if the run was interrupted in the validation after these updates
         if run.metrics.epoch is None:
-            memory = memory_metrics()
+            memory = metrics_log.memory_metrics()
             run.metrics.epoch = {**self._train_epoch(epoch), **memory}
             run.communicator.barrier()
         score = self._validate_after_epoch()
         metrics = run.metrics.finish_epoch(epoch, run.tracker, run.clock.seconds())
         if run.is_primary:
             run.metrics.write_file(run.serialization_dir)
-        run.log("epoch", repeatable_metrics(metrics))
+        run.log("epoch", metrics_log.repeatable_metrics(metrics))
         for scheduler in (run.learning_rate_scheduler, run.momentum_scheduler):
             if scheduler is not None:
                 scheduler.step(score)
@@ -137,7 +131,7 @@ class TrainingLoop:
         run = self._run
         run.module.train()
         done = run.progress.batches_in_epoch_completed
-        with ProgressBar(run.steps_per_epoch, done, "training", run.is_primary) as bar:
+        with metrics_log.ProgressBar(run.steps_per_epoch, done, "training", run.is_primary) as bar:
             self._validate_within_epoch()  # repeated if the run was interrupted in a validation
             for group in self._groups():
                 self._step(group, epoch)
@@ -262,7 +256,7 @@ class TrainingLoop:
 
     def _metrics(self, reset: bool = False) -> dict[str, float]:
         """The metrics of the epoch so far: those of this process or, at the end, of all processes."""
-        return metrics_with_loss(self._run.model, self._run.loss, reset)
+        return metrics_log.metrics_with_loss(self._run.model, self._run.loss, reset)
 
     def _log_step(self) -> None:
         run = self._run
@@ -334,7 +328,7 @@ class TrainingLoop:
             run.generators.restore()
             run.validation_data.hold(position)
             self._stop_on_request()
-        metrics = get_metrics(run.model, total, penalty, None, None, weight, reset=True)
+        metrics = metrics_log.get_metrics(run.model, total, penalty, None, None, weight, reset=True)
         run.metrics.validation = metrics
         run.tracker.add_metrics(metrics, epoch=epoch)
         if run.tracker.is_best_so_far():

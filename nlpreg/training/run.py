@@ -14,21 +14,9 @@ from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.digests import DIGESTS_NAME, DamagedFileError, damages_in, forget_digests, record_digests
-from nlpreg.nn.parallel import DdpWrappedModel
-from nlpreg.nn.parallel.torch_fsdp_accelerator import (
-    gather_shards,
-    join_shards,
-    shard_optimizer_state,
-    split_shards,
-)
-from nlpreg.training.checkpointer import (
-    Checkpointer,
-    CheckpointFiles,
-    DamagedCheckpointError,
-    load_state,
-    remove_temporary_files,
-    save_state,
-)
+from nlpreg.nn.parallel import DdpWrappedModel, torch_fsdp_accelerator
+from nlpreg.training import checkpointer as checkpoints
+from nlpreg.training import protocols
 from nlpreg.training.communicator import Communicator
 from nlpreg.training.data_feed import DataFeed
 from nlpreg.training.gradients import Precision, local_part
@@ -39,15 +27,6 @@ from nlpreg.training.metric_tracker import MetricTracker
 from nlpreg.training.metrics_log import MetricsLog, NoTimer, PhaseTimer, RunMetrics
 from nlpreg.training.momentum_schedulers import MomentumScheduler
 from nlpreg.training.moving_average import MovingAverage
-from nlpreg.training.protocols import (
-    BatchLoader,
-    GradientNorm,
-    ModelOutputs,
-    Stateful,
-    TensorDict,
-    TrainableModel,
-    loader_length,
-)
 from nlpreg.training.state import ModelSnapshot, RandomGenerators, plain_state
 from nlpreg.training.trainer import TrainerCheckpoint
 
@@ -141,7 +120,7 @@ class TrainingRun:
         metrics: metrics of the run, of its current epoch and of its last validation.
     """
 
-    model: TrainableModel
+    model: protocols.TrainableModel
     optimizer: torch.optim.Optimizer
     training_data: DataFeed
     validation_data: DataFeed
@@ -155,8 +134,8 @@ class TrainingRun:
     learning_rate_scheduler: LearningRateScheduler | None = None
     momentum_scheduler: MomentumScheduler | None = None
     moving_average: MovingAverage | None = None
-    checkpointer: Checkpointer | None = None
-    callbacks: Sequence[Stateful] = ()
+    checkpointer: checkpoints.Checkpointer | None = None
+    callbacks: Sequence[protocols.Stateful] = ()
     num_epochs: int = 20
     max_steps: int | None = None
     num_gradient_accumulation_steps: int = 1
@@ -241,9 +220,9 @@ class TrainingRun:
 
     # --- checkpoints
 
-    def _shared_parts(self) -> dict[str, Stateful]:
+    def _shared_parts(self) -> dict[str, protocols.Stateful]:
         """The parts that are equal in all processes, or that only the first one has; saved once."""
-        parts: dict[str, Stateful | None] = {
+        parts: dict[str, protocols.Stateful | None] = {
             "metric_tracker": self.tracker,
             "metrics": self.metrics,
             "metrics_log": self.metrics_log,
@@ -255,9 +234,9 @@ class TrainingRun:
         }
         return {name: part for name, part in parts.items() if part is not None}
 
-    def _parts_of_process(self) -> dict[str, Stateful]:
+    def _parts_of_process(self) -> dict[str, protocols.Stateful]:
         """The parts that differ between processes; saved once for each process."""
-        parts: dict[str, Stateful] = {
+        parts: dict[str, protocols.Stateful] = {
             "random": self.generators,
             "data": self.training_data,
             "running_loss": self.loss,
@@ -296,10 +275,10 @@ class TrainingRun:
         }
         if self.is_sharded and self.checkpointer is not None and self.checkpointer.state_is_sharded:
             state["weights"] = dict((self.wrapped_model or self.model).state_dict())
-            shared, shards = split_shards(plain_state(state, "state"))
+            shared, shards = torch_fsdp_accelerator.split_shards(plain_state(state, "state"))
             return TrainerCheckpoint(shards, {**shared, "is_sharded": True})
         if self.is_sharded:
-            state = gather_shards(state, keep=self.communicator.rank == 0)
+            state = torch_fsdp_accelerator.gather_shards(state, keep=self.communicator.rank == 0)
         weights = self._full_weights()  # called by all processes, since shards are gathered
         if processes is None:
             return None
@@ -315,13 +294,13 @@ class TrainingRun:
         weights, state = checkpoint
         if "shards" in state:
             parameter = next((p for p in self.parameters if hasattr(p, "device_mesh")), None)
-            state = join_shards(state, state["shards"], parameter)
+            state = torch_fsdp_accelerator.join_shards(state, state["shards"], parameter)
             weights = state["weights"]
         state = _converted_state(state)
         (self.wrapped_model or self.model).load_state_dict(weights)
         optimizer_state = state["optimizer"]
         if self.is_sharded:
-            optimizer_state = shard_optimizer_state(self.optimizer, optimizer_state)
+            optimizer_state = torch_fsdp_accelerator.shard_optimizer_state(self.optimizer, optimizer_state)
         self.optimizer.load_state_dict(optimizer_state)
         self.progress.load_state_dict(state)
         # matched by position, as in AllenNLP; a resumed run may have more callbacks than before
@@ -372,7 +351,7 @@ class TrainingRun:
         """
         self.clock.start()
         if self.is_primary:
-            remove_temporary_files(self.serialization_dir)
+            checkpoints.remove_temporary_files(self.serialization_dir)
         if self.checkpointer is None:
             return
         checkpoint = self.checkpointer.load_checkpoint()
@@ -447,26 +426,26 @@ class TrainingRun:
                 if saved is not None and link_file(saved.model_path, path):
                     digest = saved.digest_of_model()
                 else:
-                    digest = save_state(path, weights)
+                    digest = checkpoints.save_state(path, weights)
                 record_digests(self.serialization_dir, known={BEST_NAME: digest})
         finally:
             if average is not None:
                 average.restore()
 
-    def _checkpoint_of_present_weights(self) -> CheckpointFiles | None:
+    def _checkpoint_of_present_weights(self) -> checkpoints.CheckpointFiles | None:
         progress, checkpointer = self.progress, self.checkpointer
         position = (progress.epochs_completed, progress.batches_in_epoch_completed)
         if checkpointer is None or checkpointer.last_saved != position:
             return None
-        files = CheckpointFiles(self.serialization_dir, *position)
+        files = checkpoints.CheckpointFiles(self.serialization_dir, *position)
         return files if os.path.isfile(files.model_path) else None
 
     def _read_best_weights(self, path: str) -> dict[str, Any]:
         try:
             for damage in damages_in(os.path.dirname(path), [os.path.basename(path)]):
-                raise DamagedCheckpointError(damage)
-            return load_state(path)
-        except (DamagedFileError, DamagedCheckpointError) as error:
+                raise checkpoints.DamagedCheckpointError(damage)
+            return checkpoints.load_state(path)
+        except (DamagedFileError, checkpoints.DamagedCheckpointError) as error:
             raise ConfigurationError(
                 f"{error}; these were the weights of the best epoch, {self.tracker.best_epoch}. Restore them from a copy; or "
                 f"replace them by one of the model_state files of this folder, and remove {DIGESTS_NAME} there; then resume "
@@ -508,7 +487,7 @@ class RunningTrainer(Protocol):
     run: TrainingRun
 
     @property
-    def model(self) -> TrainableModel:
+    def model(self) -> protocols.TrainableModel:
         """The model, unwrapped."""
 
     @property
@@ -516,20 +495,20 @@ class RunningTrainer(Protocol):
         """The optimizer of the run."""
 
     @property
-    def data_loader(self) -> BatchLoader:
+    def data_loader(self) -> protocols.BatchLoader:
         """The loader of the training data."""
 
     @property
     def cuda_device(self) -> torch.device:
         """The device of the model."""
 
-    def batch_outputs(self, batch: TensorDict, for_training: bool) -> ModelOutputs:
+    def batch_outputs(self, batch: protocols.TensorDict, for_training: bool) -> protocols.ModelOutputs:
         """Run the model on a batch."""
 
-    def backward(self, batch_outputs: ModelOutputs) -> None:
+    def backward(self, batch_outputs: protocols.ModelOutputs) -> None:
         """Run the backward pass for one batch of an update."""
 
-    def rescale_gradients(self) -> GradientNorm:
+    def rescale_gradients(self) -> protocols.GradientNorm:
         """Compute the norm of the gradients, and scale them down if requested."""
 
     def clip_gradient(self) -> None:
@@ -539,9 +518,9 @@ class RunningTrainer(Protocol):
         """The state of the run, which the checkpointer saves."""
 
 
-def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -> int | None:
+def steps_per_epoch(loader: protocols.BatchLoader, num_gradient_accumulation_steps: int) -> int | None:
     """Number of updates of an epoch; None where the loader has no length."""
-    length = loader_length(loader)
+    length = protocols.loader_length(loader)
     return None if length is None else -(-length // num_gradient_accumulation_steps)
 
 

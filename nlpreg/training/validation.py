@@ -14,19 +14,12 @@ from nlpreg.common.files import atomic_write
 from nlpreg.common.sanitize import json_text, sanitize
 from nlpreg.common.util import dump_metrics, int_to_device, is_distributed
 from nlpreg.data.data_loaders.data_loader import DataLoader
+from nlpreg.training import protocols
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.communicator import make_communicator
 from nlpreg.training.losses import RunningLoss, weight_of
 from nlpreg.training.metrics.metric import local_metrics, named_metrics
 from nlpreg.training.metrics_log import ProgressBar, metrics_with_loss
-from nlpreg.training.protocols import (
-    ModelOutputs,
-    ReadableModel,
-    TensorDict,
-    loader_length,
-    metrics_of,
-    penalty_of,
-)
 from nlpreg.training.run import RunningTrainer
 from nlpreg.training.state import fresh_states
 
@@ -51,7 +44,7 @@ class Validation:
         self._run = trainer.run
         self._data = trainer.run.validation_data
         # a penalty of 0 is reported: validation adds none
-        has_penalty = penalty_of(trainer.model) is not None
+        has_penalty = protocols.penalty_of(trainer.model) is not None
         self._loss = RunningLoss("the validation", False, trainer.run.loss_is_sum, has_penalty)
         self._on_batch = [c for c in callbacks if type(c).on_batch is not TrainerCallback.on_batch]
         self._num_batches = 0
@@ -92,10 +85,10 @@ class Validation:
         return self._loss.sums_of_all(self._run.communicator)[:3]
 
     def _progress_bar(self) -> ProgressBar:
-        length = None if self._data.loader is None else loader_length(self._data.loader)
+        length = None if self._data.loader is None else protocols.loader_length(self._data.loader)
         return ProgressBar(length, 0, "validation", self._run.is_primary)
 
-    def _batches(self) -> Iterator[TensorDict]:
+    def _batches(self) -> Iterator[protocols.TensorDict]:
         run = self._run
         is_distributed_run = run.communicator.size > 1
         self._data.start_epoch()
@@ -121,7 +114,7 @@ class Validation:
         metrics = named_metrics(cast(nn.Module, self._run.model))
         return any(not type(metric).__module__.startswith("nlpreg.") for _, metric in metrics)
 
-    def _step(self, batch: TensorDict) -> None:
+    def _step(self, batch: protocols.TensorDict) -> None:
         trainer, run = self._trainer, self._run
         with run.precision.autocast():
             outputs = trainer.batch_outputs(batch, for_training=False)
@@ -146,12 +139,12 @@ class Validation:
         return metrics_with_loss(self._run.model, self._loss)
 
 
-PredictionLine = Callable[[TensorDict, ModelOutputs], str]
+PredictionLine = Callable[[protocols.TensorDict, protocols.ModelOutputs], str]
 """Makes a line of the predictions file from a batch and the model's outputs for it."""
 
 
 def evaluate(
-    model: ReadableModel,
+    model: protocols.ReadableModel,
     data_loader: DataLoader,
     cuda_device: int | torch.device = -1,
     batch_weight_key: str | None = None,
@@ -210,7 +203,7 @@ def evaluate(
         communicator = make_communicator(is_distributed())
         if sum(communicator.all_gather(num_batches)) == 0:
             raise _no_batches("the data to evaluate on", "the data path")
-    metrics: dict[str, Any] = metrics_of(model, reset=True)
+    metrics: dict[str, Any] = protocols.metrics_of(model, reset=True)
     total, _, weight, count = loss.sums_of_all(communicator)
     if count > 0:
         metrics["loss"] = total / weight if weight else float("nan")
@@ -226,7 +219,7 @@ def _no_batches(data: str, key: str) -> ConfigurationError:
     )
 
 
-def _checked_weight(outputs: ModelOutputs, key: str | None) -> torch.Tensor | float | None:
+def _checked_weight(outputs: protocols.ModelOutputs, key: str | None) -> torch.Tensor | float | None:
     if key and outputs.get(key) is None:
         known = [name for name in outputs if not name.startswith("_")]
         raise ConfigurationError(
@@ -240,9 +233,9 @@ def _is_refreshed(bar: Any) -> bool:
     return not bar.disable and bool(bar.n - bar.last_print_n >= bar.miniters)
 
 
-def _description(model: ReadableModel, loss: RunningLoss) -> str:
+def _description(model: protocols.ReadableModel, loss: RunningLoss) -> str:
     with local_metrics():
-        metrics = metrics_of(model)
+        metrics = protocols.metrics_of(model)
     if loss.count and loss.weight:
         metrics["loss"] = loss.total / loss.weight
     shown = (f"{name}: {value:.2f}" for name, value in metrics.items() if not name.startswith("_"))

@@ -209,7 +209,9 @@ def test_memory_is_in_mebibytes():
 
 def test_peaks_are_the_largest_so_far(make_trainer, monkeypatch):
     sizes = iter([3.0, 5.0, 4.0])
-    monkeypatch.setattr("nlpreg.training.loop.memory_metrics", lambda: {"worker_0_memory_MB": next(sizes)})
+    monkeypatch.setattr(
+        "nlpreg.training.metrics_log.memory_metrics", lambda: {"worker_0_memory_MB": next(sizes)}
+    )
     metrics = make_trainer({"num_epochs": 3}).train()
     assert metrics["training_worker_0_memory_MB"] == 4.0
     assert metrics["peak_worker_0_memory_MB"] == 5.0

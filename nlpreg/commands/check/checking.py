@@ -6,11 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nlpreg.commands.check.preflight import (
-    output_folder_problems,
-    preflight_problems,
-    validation_warnings,
-)
+from nlpreg.commands.check.preflight import output_folder_problems, preflight_problems, validation_warnings
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.config_file import ConfigFile
 from nlpreg.common.config.hints import signature_of

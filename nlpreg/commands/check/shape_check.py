@@ -180,8 +180,7 @@ def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
 
 def is_bidirectional(call: Call) -> bool | None:
     """Whether a language model predicts in both directions; None if it is not known."""
-    from nlpreg.models.bidirectional_lm import BidirectionalLanguageModel
-    from nlpreg.models.language_model import LanguageModel
+    from nlpreg.models import BidirectionalLanguageModel, LanguageModel
 
     is_ours = isinstance(call.cls, type) and issubclass(call.cls, LanguageModel)
     if is_ours and issubclass(call.cls, BidirectionalLanguageModel):

@@ -16,6 +16,7 @@ import numpy
 import torch
 from torch import Tensor
 
+from nlpreg import models
 from nlpreg.commands.console import quiet
 from nlpreg.commands.export import crf_decoder
 from nlpreg.commands.export.onnx_operators import translations
@@ -23,21 +24,9 @@ from nlpreg.commands.export.program import Program, exported, tensors_of
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.untrusted import check_resource, guarded
 from nlpreg.common.imports import optional
-from nlpreg.data import DatasetReader
+from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.dataset_readers import MultiTaskDatasetReader
 from nlpreg.data.fields import MetadataField, TextField
-from nlpreg.data.instance import Instance
-from nlpreg.models import (
-    Archive,
-    CrfTagger,
-    HmmTagger,
-    Model,
-    MultiTaskModel,
-    TaggerEnsemble,
-    TntTagger,
-    load_archive,
-    tnt_decoder,
-)
 from nlpreg.models.model import VOCABULARY_FOLDER
 from nlpreg.version import VERSION
 
@@ -117,18 +106,20 @@ class _Decoder(NamedTuple):
     decode: Callable[[Mapping[str, Any], Sequence[Sequence[str]]], list[list[int]]]
 
 
-def _decoder_of(model: Model) -> _Decoder | None:
+def _decoder_of(model: models.Model) -> _Decoder | None:
     """The decoder for the outputs of a model's program; None if the outputs need none."""
-    if isinstance(model, TntTagger):
+    if isinstance(model, models.TntTagger):
         tables = model.decoding_tables()
 
         def decode(found: Mapping[str, Any], sentences: Sequence[Sequence[str]]) -> list[list[int]]:
-            return tnt_decoder.decode(sentences, found["token_ids"], found["logits"], found["mask"], tables)
+            return models.tnt_decoder.decode(
+                sentences, found["token_ids"], found["logits"], found["mask"], tables
+            )
 
-        return _Decoder(_EXAMPLE_TNT, "tnt", tnt_decoder, tables, decode)
-    if isinstance(model, TaggerEnsemble) and (of_members := model.decoding_tables()) is not None:
+        return _Decoder(_EXAMPLE_TNT, "tnt", models.tnt_decoder, tables, decode)
+    if isinstance(model, models.TaggerEnsemble) and (of_members := model.decoding_tables()) is not None:
         return _crf_decoder(crf_decoder.decode_ensemble, "member_logits", of_members)
-    if isinstance(model, (CrfTagger, HmmTagger)):
+    if isinstance(model, (models.CrfTagger, models.HmmTagger)):
         scores = dict(zip(("transitions", "start", "end"), model.decoding_scores(), strict=True))
         return _crf_decoder(crf_decoder.decode, "logits", scores)
     return None
@@ -174,7 +165,7 @@ def export_archive(
         optional("safetensors", extra="safetensors")
     elif to == "onnx":
         optional("onnxscript", extra="onnx")
-    archive = load_archive(archive_file, weights_file=weights_file, allow_remote=allow_remote)
+    archive = models.load_archive(archive_file, weights_file=weights_file, allow_remote=allow_remote)
     model = archive.model.eval()
     instances = [] if to == "safetensors" else _instances(archive, data)
     with tempfile.TemporaryDirectory(prefix="nlpreg-export-") as temporary:
@@ -191,7 +182,7 @@ def export_archive(
     return record
 
 
-def _instances(archive: Archive, data: str | None) -> list[Instance]:
+def _instances(archive: models.Archive, data: str | None) -> list[Instance]:
     """Instances for the comparison.
 
     Raises:
@@ -250,7 +241,7 @@ def _paths_of_tasks(source: Any, reader: MultiTaskDatasetReader) -> Mapping[str,
     return {task: source[task] for task in reader.readers}
 
 
-def _write_weights(model: Model, folder: Path) -> dict[str, Any]:
+def _write_weights(model: models.Model, folder: Path) -> dict[str, Any]:
     safetensors = optional("safetensors.torch", extra="safetensors")
     # safetensors refuses tensors that share memory
     weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
@@ -264,7 +255,9 @@ def _write_weights(model: Model, folder: Path) -> dict[str, Any]:
 
 
 @quiet()  # the warnings of torch and onnxscript are about their own functions
-def write_program(model: Model, to: str, instances: Sequence[Instance], folder: Path) -> dict[str, Any]:
+def write_program(
+    model: models.Model, to: str, instances: Sequence[Instance], folder: Path
+) -> dict[str, Any]:
     """Write a program, and compare it with the model on batches of several sizes.
 
     Args:
@@ -280,7 +273,7 @@ def write_program(model: Model, to: str, instances: Sequence[Instance], folder: 
         ConfigurationError: the model cannot be exported.
         ValueError: the outputs of the program differ from the model's.
     """
-    groups = _by_task(instances) if isinstance(model, MultiTaskModel) else [instances]
+    groups = _by_task(instances) if isinstance(model, models.MultiTaskModel) else [instances]
     batches = [tensors_of(model, batch) for group in groups for batch in _batches(group)]
     example = batches[0]
     program = Program(model, example)

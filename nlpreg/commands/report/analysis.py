@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlpreg.data import Instance
-    from nlpreg.models import Model
-    from nlpreg.models.archival import Archive
+    from nlpreg.models import Archive, Model
 
 BATCH_SIZE = 32
 _NUM_CONFUSIONS = 10

@@ -14,16 +14,7 @@ from typing import Any
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
 from nlpreg.commands.options import name_or_json
 from nlpreg.commands.report.run_record import read_json
-from nlpreg.commands.runs.group import (
-    DONE,
-    FAILED,
-    GROUP_NAME,
-    TABLE_NAME,
-    WAITING,
-    RunGroup,
-    SubRun,
-    read_group,
-)
+from nlpreg.commands.runs import group as run_group
 from nlpreg.commands.runs.plan import PlannedRun, planned_runs, seeds_of, sweep_axis
 from nlpreg.commands.runs.processes import POLL_SECONDS, Ended, Processes
 from nlpreg.commands.train.experiment import METRICS_NAME
@@ -55,7 +46,9 @@ def train_group_from_args(args: argparse.Namespace) -> None:
     )
     for plan in planned:
         raise_problems(check_config(plan.config), f"{args.param_path}, run {plan.run.name}")
-    group = RunGroup(validation_metric(checked.resolved_config()), config, [plan.run for plan in planned])
+    group = run_group.RunGroup(
+        validation_metric(checked.resolved_config()), config, [plan.run for plan in planned]
+    )
     options = options_of_runs(args) + (["--detect-anomaly"] if args.detect_anomaly else [])
     with locked(folder):
         group = _prepare_group(group, folder, args.recover, args.force, args.param_path)
@@ -65,8 +58,8 @@ def train_group_from_args(args: argparse.Namespace) -> None:
             error.how_to_continue = f"resume with: {_resuming(sys.argv)}"  # type: ignore[attr-defined]  # see failures
             raise
     print("\n".join(group.lines()))
-    print(f"\nall metrics: {os.path.join(folder, TABLE_NAME)}")
-    failed = [run for run in group.runs if run.status == FAILED]
+    print(f"\nall metrics: {os.path.join(folder, run_group.TABLE_NAME)}")
+    failed = [run for run in group.runs if run.status == run_group.FAILED]
     if failed:
         print(
             f"nlpreg: {len(failed)} of {len(group.runs)} runs failed; to try them once more: {_resuming(sys.argv)}",
@@ -106,8 +99,8 @@ def validation_metric(resolved: Mapping[str, Any]) -> str:
 
 
 def _prepare_group(
-    group: RunGroup, folder: str, recover: bool, force: bool, config_file: str | None = None
-) -> RunGroup:
+    group: run_group.RunGroup, folder: str, recover: bool, force: bool, config_file: str | None = None
+) -> run_group.RunGroup:
     """Prepare the folder of a group, and add the results of an earlier process to the group.
 
     Args:
@@ -123,11 +116,11 @@ def _prepare_group(
     Raises:
         ConfigurationError: the folder contains other files, or a group of another config.
     """
-    earlier = read_group(folder)
+    earlier = run_group.read_group(folder)
     if recover:
         if earlier is None:
             raise ConfigurationError(
-                f"{folder}: --recover expects a group of runs in this folder, but there is no {GROUP_NAME}"
+                f"{folder}: --recover expects a group of runs in this folder, but there is no {run_group.GROUP_NAME}"
             )
         return _with_earlier_results(group, earlier, folder)
     if earlier is not None and not force:
@@ -173,7 +166,11 @@ def delete_runs(
 
 
 def _train_group(
-    group: RunGroup, planned: Sequence[PlannedRun], folder: str, options: Sequence[str], parallel: int = 1
+    group: run_group.RunGroup,
+    planned: Sequence[PlannedRun],
+    folder: str,
+    options: Sequence[str],
+    parallel: int = 1,
 ) -> None:
     """Train the unfinished runs of a group, each in a separate process; if one fails, the others continue.
 
@@ -186,9 +183,9 @@ def _train_group(
     """
     records = {run.name: run for run in group.runs}
     configs = {plan.run.name: plan.config for plan in planned}
-    waiting = [name for name in configs if records[name].status != DONE]
+    waiting = [name for name in configs if records[name].status != run_group.DONE]
     for name in waiting:
-        records[name].status = WAITING
+        records[name].status = run_group.WAITING
     with Processes(folder, parallel) as processes:
         while waiting or len(processes):
             for name in list(waiting):
@@ -204,7 +201,7 @@ def _train_group(
                 _report(group, records[ended.name])
 
 
-def record_end(run: SubRun, ended: Ended, folder: str) -> None:
+def record_end(run: run_group.SubRun, ended: Ended, folder: str) -> None:
     """Record the result of a process in its run.
 
     Args:
@@ -229,7 +226,10 @@ def record_end(run: SubRun, ended: Ended, folder: str) -> None:
         # without validation data there may be no metric, and the file holds an empty object
         if not os.path.isfile(os.path.join(folder, METRICS_NAME)):
             reason = f"{os.path.join(folder, METRICS_NAME)}: there are no metrics, although its process has finished"
-    run.status, run.error = FAILED if reason else DONE, _on_one_line(reason)[:_LONGEST_ERROR]
+    run.status, run.error = (
+        run_group.FAILED if reason else run_group.DONE,
+        _on_one_line(reason)[:_LONGEST_ERROR],
+    )
 
 
 def _on_one_line(message: str) -> str:
@@ -237,7 +237,9 @@ def _on_one_line(message: str) -> str:
     return " ".join(re.sub(r"[;:]?\n +", "; ", message.strip()).split())
 
 
-def _with_earlier_results(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:
+def _with_earlier_results(
+    group: run_group.RunGroup, earlier: run_group.RunGroup, folder: str
+) -> run_group.RunGroup:
     """A group with the results of an earlier process, and with the runs that only the earlier one had."""
     old, new = Params(earlier.config).as_flat_dict(), Params(dict(group.config)).as_flat_dict()
     for key in sorted(old.keys() | new.keys()):
@@ -259,16 +261,16 @@ def _with_earlier_results(group: RunGroup, earlier: RunGroup, folder: str) -> Ru
             run.status, run.error = past.status, past.error
             run.seconds, run.metrics = past.seconds, past.metrics
     # runs of an earlier command line remain in the table; only those planned now are trained
-    group.runs += [run for run in outcomes.values() if run.status == DONE]
+    group.runs += [run for run in outcomes.values() if run.status == run_group.DONE]
     return group
 
 
-def _report(group: RunGroup, run: SubRun) -> None:
-    done = sum(other.status == DONE for other in group.runs)
+def _report(group: run_group.RunGroup, run: run_group.SubRun) -> None:
+    done = sum(other.status == run_group.DONE for other in group.runs)
     value = run.metrics.get(group.key)
     outcome = f"{group.key} {value:.4f}" if isinstance(value, float) else run.status
     minutes, seconds = divmod(round(run.seconds or 0), 60)
-    if run.status == FAILED:
+    if run.status == run_group.FAILED:
         logger.error("%s: failed after %d:%02d: %s", run.name, minutes, seconds, run.error)
     else:
         logger.info(

@@ -17,17 +17,11 @@ import filelock
 
 from nlpreg.commands.check.checking import Checked, check_config, raise_problems
 from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.runs import training
 from nlpreg.commands.runs.group import DONE, FAILED, GROUP_NAME, PRUNED, TABLE_NAME, WAITING, RunGroup, SubRun
 from nlpreg.commands.runs.plan import with_changes
 from nlpreg.commands.runs.processes import FOLDER, POLL_SECONDS, Ended, Processes
 from nlpreg.commands.runs.space import Dimension, read_space
-from nlpreg.commands.runs.training import (
-    checked_config,
-    delete_runs,
-    options_of_runs,
-    record_end,
-    validation_metric,
-)
 from nlpreg.commands.train.experiment import METRICS_NAME
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.imports import optional
@@ -79,12 +73,12 @@ class Search:
 
 def tune_from_args(args: argparse.Namespace) -> None:
     """Run the command with parsed arguments: search, and print the table of the trials."""
-    checked, config = checked_config(args)
+    checked, config = training.checked_config(args)
     space = read_space(args.space)
     _check_space(config, space, args.space)
     folder = args.serialization_dir
     storage = args.storage or f"sqlite:///{os.path.join(os.path.abspath(folder), _STUDY_FILE)}"
-    metric = args.metric or validation_metric(checked.resolved_config())
+    metric = args.metric or training.validation_metric(checked.resolved_config())
     if metric[:1] not in "+-":
         raise ConfigurationError(
             f"--metric: expected + or - before the name, to say which way is better, got {metric!r}"
@@ -93,7 +87,7 @@ def tune_from_args(args: argparse.Namespace) -> None:
     search = Search(config, space, metric, folder, storage, args.study, pruner, args.seed)
     _prepare(search, args.recover, args.force, args.param_path)
     try:
-        group = tune(search, args.trials, args.parallel, options_of_runs(args))
+        group = tune(search, args.trials, args.parallel, training.options_of_runs(args))
     except BaseException as error:
         error.how_to_continue = "the same command resumes the study"  # type: ignore[attr-defined]  # a note for the report of the error
         raise
@@ -133,7 +127,7 @@ def _prepare(search: Search, recover: bool, force: bool, config_file: str) -> No
         )
     if force:
         trials = [entry.path for entry in os.scandir(search.folder) if _TRIAL.fullmatch(entry.name)]
-        delete_runs(trials, search.folder, search.config, config_file)
+        training.delete_runs(trials, search.folder, search.config, config_file)
         if exists:
             optuna.delete_study(study_name=search.study, storage=search.storage)
         for name in (GROUP_NAME, TABLE_NAME):
@@ -289,7 +283,7 @@ class _Study:
         self._seconds[number] = ended.seconds
         search, states = self._search, self._optuna.trial.TrialState
         run = SubRun(ended.name)
-        record_end(run, ended, os.path.join(search.folder, ended.name))
+        training.record_end(run, ended, os.path.join(search.folder, ended.name))
         trials = self._study.get_trials(deepcopy=False)
         attributes = next(trial.user_attrs for trial in trials if trial.number == number)
         value = run.metrics.get(search.key)

@@ -7,14 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.config.describe import (
-    Argument,
-    Description,
-    argument_type,
-    describe_class,
-    find_class,
-    snake_case,
-)
+from nlpreg.common.config import describe
 from nlpreg.common.config.jsonnet import jsonnet_text
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.lazy import Lazy
@@ -39,19 +32,19 @@ class Describe(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
-    print(description_text(describe_class(*find_class(args.name))))
+    print(description_text(describe.describe_class(*describe.find_class(args.name))))
 
 
-def description_text(description: Description) -> str:
+def description_text(description: describe.Description) -> str:
     """Format the description of a class."""
     return "\n".join(_lines(description))
 
 
-def _lines(description: Description) -> Iterator[str]:
+def _lines(description: describe.Description) -> Iterator[str]:
     from nlpreg.commands.show.init import example_section
 
     cls, base = description.cls, description.base
-    yield f"{snake_case(base.__name__)}:{description.name}" if base is not None else description.name
+    yield f"{describe.snake_case(base.__name__)}:{description.name}" if base is not None else description.name
     yield f"{cls.__module__}.{getattr(cls, '__qualname__', description.name)}"
     if description.text:
         yield ""
@@ -80,9 +73,9 @@ def _lines(description: Description) -> Iterator[str]:
     yield textwrap.indent(jsonnet_text(section, width=_WIDTH - 20), "  ")
 
 
-def _argument_lines(argument: Argument) -> Iterator[str]:
+def _argument_lines(argument: describe.Argument) -> Iterator[str]:
     default = "" if argument.is_required else f" = {_default(argument.default)}"
-    yield f"  {argument.name}: {argument_type(argument)}{default}"
+    yield f"  {argument.name}: {describe.argument_type(argument)}{default}"
     yield from textwrap.wrap(argument.doc, _WIDTH, initial_indent="      ", subsequent_indent="      ")
 
 

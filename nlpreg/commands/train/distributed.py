@@ -22,22 +22,13 @@ from torch.distributed import Store, rendezvous  # type: ignore[attr-defined]  #
 
 from nlpreg.commands.console import prepare_run_logging, set_verbosity, verbosity
 from nlpreg.commands.failures import WorkerFailure, describe
+from nlpreg.commands.train import process
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.launcher import Interrupted, Machines, is_consequence, launch_processes
-from nlpreg.commands.train.process import (
-    RunOptions,
-    prepare_folder,
-    resumable,
-    run_process,
-    take_command_keys,
-    trainer_section,
-)
+from nlpreg.common import FromParams, Lazy, Params
 from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.files import atomic_write
-from nlpreg.common.from_params import FromParams
-from nlpreg.common.lazy import Lazy
-from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_plugins
 from nlpreg.common.runtime.process import SigTermReceived, is_under_torchrun, stay_on_this_machine
 from nlpreg.common.util import import_module_and_submodules
@@ -137,7 +128,7 @@ class Rank:
 
 
 def launch(
-    params: Params, options: RunOptions, node_rank: int, resolved: dict[str, Any] | None = None
+    params: Params, options: process.RunOptions, node_rank: int, resolved: dict[str, Any] | None = None
 ) -> None:
     """Train in one process for each device of this machine.
 
@@ -200,7 +191,9 @@ def rank_under_torchrun(params: Params) -> Rank | None:
     )
 
 
-def run_rank(params: Params, options: RunOptions, rank: Rank, resolved: dict[str, Any] | None) -> TrainModel:
+def run_rank(
+    params: Params, options: process.RunOptions, rank: Rank, resolved: dict[str, Any] | None
+) -> TrainModel:
     """Run one of the processes of a distributed run.
 
     Args:
@@ -217,26 +210,29 @@ def run_rank(params: Params, options: RunOptions, rank: Rank, resolved: dict[str
     store, *_ = next(iter(rendezvous("env://", timeout=_TIMEOUT)))
     with _failure_shared(store, rank):
         if rank.rank == 0:
-            prepare_folder(params, options, resolved)
+            process.prepare_folder(params, options, resolved)
         else:
             _wait_for_first(store)
             os.makedirs(options.serialization_dir, exist_ok=True)
         prepare_run_logging(options.serialization_dir, rank.rank, rank.world_size)
-        distributed = take_command_keys(params)
+        distributed = process.take_command_keys(params)
         if rank.rank == 0:
             # Before the process group is formed: within it, the reader would yield only a share of the data.
             _make_vocabulary(params, options)
             store.set(BEGIN, "")
         with _process_group(rank, store):
             broadcast_vocabulary(params, options.serialization_dir, rank.local_rank)
-            trainer_section(params).update(
+            process.trainer_section(params).update(
                 cuda_device=rank.device, world_size=rank.world_size, distributed=True
             )
-            return run_process(params, options, rank.local_rank, _accelerator(distributed, rank))
+            return process.run_process(params, options, rank.local_rank, _accelerator(distributed, rank))
 
 
 def _worker(
-    config: dict[str, Any], options: RunOptions, resolved: dict[str, Any] | None, console: tuple[int, bool]
+    config: dict[str, Any],
+    options: process.RunOptions,
+    resolved: dict[str, Any] | None,
+    console: tuple[int, bool],
 ) -> Interrupted | None:
     """The main function of a process that `launch` started."""
     set_verbosity(*console)
@@ -248,7 +244,7 @@ def _worker(
     rank = rank_under_torchrun(params)
     assert rank is not None
     try:
-        with resumable(options):
+        with process.resumable(options):
             run_rank(params, options, rank, resolved)
     except TrainingInterrupted as error:
         # returned and not raised, because all processes have agreed to stop and none must be terminated
@@ -318,7 +314,7 @@ def _process_group(rank: Rank, store: Store) -> Iterator[None]:
     dist.destroy_process_group()
 
 
-def _make_vocabulary(params: Params, options: RunOptions) -> None:
+def _make_vocabulary(params: Params, options: process.RunOptions) -> None:
     """Build the vocabulary once, from all data, and change the config to read it from its files.
 
     Args:

@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 
+from nlpreg.common import Lazy, Registrable
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, did_you_mean
 from nlpreg.common.config.problems import found
 from nlpreg.common.digests import DamagedFileError, forget_digests, read_digests, record_digests
-from nlpreg.common.lazy import Lazy
-from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import dump_metrics, is_distributed, is_global_primary
 from nlpreg.data import DataLoader, DatasetReader, Instance, Vocabulary
 from nlpreg.data.fields.field import NoTokenIndexersError

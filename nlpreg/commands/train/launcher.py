@@ -25,15 +25,7 @@ from typing import Any
 from nlpreg.commands.console import log_to_files
 from nlpreg.commands.failures import RESUME_ME, WorkerFailure, describe
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.runtime.process import (
-    SigTermReceived,
-    end_process,
-    end_with_parent,
-    environment_variables,
-    find_open_port,
-    install_sigterm_handler,
-    remove_unused_compiler_cache,
-)
+from nlpreg.common.runtime import process
 
 _SECONDS_TO_BEGIN = 2.0
 """Waiting time for a launcher thread that was being started when a signal arrived."""
@@ -131,7 +123,7 @@ def launch_processes(
         try:
             agent.start()
             _watch(agent, folder, timeout)
-        except (KeyboardInterrupt, SigTermReceived) as error:
+        except (KeyboardInterrupt, process.SigTermReceived) as error:
             if agent.has_begun.wait(_SECONDS_TO_BEGIN):
                 _terminate(agent, folder)
             error.how_to_continue = _continuation(agent, folder)  # type: ignore[union-attr]  # for `failures`
@@ -159,7 +151,7 @@ def _launch_of(
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    port = machines.port or find_open_port()
+    port = machines.port or process.find_open_port()
     config = LaunchConfig(
         min_nodes=machines.count,
         max_nodes=machines.count,
@@ -250,7 +242,7 @@ def _raise_outcome(agent: _LauncherThread, folder: str, machines: Machines) -> N
 
 
 def _raise_termination(reason: str, how_to_continue: str) -> None:
-    error = SigTermReceived(reason)
+    error = process.SigTermReceived(reason)
     error.how_to_continue = how_to_continue  # type: ignore[attr-defined]  # read by nlpreg.commands.failures
     raise error
 
@@ -271,7 +263,7 @@ def _quiet_trackers() -> None:
     if sys.platform == "win32":
         return
     rules = [os.environ.get("PYTHONWARNINGS"), "ignore::UserWarning:multiprocessing.resource_tracker"]
-    with environment_variables({"PYTHONWARNINGS": ",".join(filter(None, rules))}):
+    with process.environment_variables({"PYTHONWARNINGS": ",".join(filter(None, rules))}):
         resource_tracker.ensure_running()
 
 
@@ -301,9 +293,9 @@ def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: 
     """The main function of a worker: call the function; if it fails, write a report to the file that the launcher reads."""
     # Ctrl-C reaches every process; the launcher forwards it as SIGTERM
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    install_sigterm_handler()
+    process.install_sigterm_handler()
     parent = multiprocessing.parent_process()
-    end_with_parent(os.getppid() if parent is None or parent.pid is None else parent.pid)
+    process.end_with_parent(os.getppid() if parent is None or parent.pid is None else parent.pid)
     pid_file = os.path.join(settings["folder"], f"pid-{os.getpid()}")
     with open(pid_file, "w"):
         pass
@@ -316,11 +308,11 @@ def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: 
             os.remove(pid_file)  # the process id may be reused from now on
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        remove_unused_compiler_cache()
+        process.remove_unused_compiler_cache()
         # Without exit handlers: a normal exit could wait forever for processes that wait for this one.
         os._exit(1)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # SIGTERM must not interrupt the exit handlers
-    atexit.register(remove_unused_compiler_cache)
+    atexit.register(process.remove_unused_compiler_cache)
     if settings["start_method"] == "spawn":  # a forked process ends when this function returns
         atexit.register(_exit_at_once)
     return value
@@ -329,7 +321,7 @@ def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: 
 def _report(error: BaseException) -> None:
     """Write the error of this worker to the file that the launcher, ours or torchrun, reads."""
     rank, trace = int(os.environ["RANK"]), ""
-    if isinstance(error, (SigTermReceived, KeyboardInterrupt)):
+    if isinstance(error, (process.SigTermReceived, KeyboardInterrupt)):
         reason, status = "asked to stop", RESUME_ME
     elif isinstance(error, WorkerFailure):  # the failure of another process, possibly on another machine
         rank, reason, status = error.rank or 0, error.reason, error.status
@@ -363,4 +355,4 @@ def _report(error: BaseException) -> None:
 def _exit_at_once() -> None:
     """End the process before the other exit handlers run, see `end_process`."""
     atexit.unregister(_exit_at_once)
-    end_process(0)
+    process.end_process(0)

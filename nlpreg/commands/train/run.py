@@ -12,17 +12,8 @@ from typing import Any
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems, report
 from nlpreg.commands.console import prepare_run_logging
 from nlpreg.commands.options import arguments_for, name_or_json
-from nlpreg.commands.train import distributed
+from nlpreg.commands.train import distributed, process
 from nlpreg.commands.train.experiment import TrainModel
-from nlpreg.commands.train.process import (
-    RunOptions,
-    check_callbacks,
-    pack_and_report,
-    prepare_folder,
-    resumable,
-    run_process,
-    take_command_keys,
-)
 from nlpreg.common import logging as common_logging
 from nlpreg.common.config.problems import ConfigurationProblems
 from nlpreg.common.config.resolve import plain
@@ -66,7 +57,7 @@ def train_model_from_file(
     Raises:
         ConfigurationError: the config, or an override, is wrong.
     """
-    options = RunOptions(
+    options = process.RunOptions(
         os.fspath(serialization_dir),
         recover,
         force,
@@ -79,7 +70,7 @@ def train_model_from_file(
     )
     checked = check_file(parameter_filename, overrides)
     if checked.config is not None and not checked.problems:
-        check_callbacks(checked.config, callbacks)
+        process.check_callbacks(checked.config, callbacks)
     return _train(checked, os.fspath(parameter_filename), options, node_rank, return_model)
 
 
@@ -115,7 +106,7 @@ def train_model(
     Raises:
         ConfigurationError: the config is wrong, or the folder is in use.
     """
-    options = RunOptions(
+    options = process.RunOptions(
         os.fspath(serialization_dir),
         recover,
         force,
@@ -128,7 +119,7 @@ def train_model(
 
 
 def _train(
-    checked: Checked, source: str, options: RunOptions, node_rank: int, return_model: bool | None
+    checked: Checked, source: str, options: process.RunOptions, node_rank: int, return_model: bool | None
 ) -> Model | None:
     """Train the config of a check without problems; before that, nothing is read, written or deleted."""
     started = time.monotonic()
@@ -149,20 +140,20 @@ def _train(
     train_loop: TrainModel | None = None
     lock = locked(options.serialization_dir) if _needs_lock(options, is_first) else contextlib.nullcontext()
     replacing = replacing_run(options.serialization_dir) if is_first else contextlib.nullcontext()
-    with lock, resumable(options), replacing, _located(checked, source):
+    with lock, process.resumable(options), replacing, _located(checked, source):
         if rank is not None:
             train_loop = distributed.run_rank(params, options, rank, resolved)
         elif params.get("distributed", None) is not None:
             distributed.launch(params, options, node_rank, resolved)
         else:
-            prepare_folder(params, options, resolved)
+            process.prepare_folder(params, options, resolved)
             prepare_run_logging(options.serialization_dir)
-            take_command_keys(params)
-            train_loop = run_process(params, options)
+            process.take_command_keys(params)
+            train_loop = process.run_process(params, options)
         if options.dry_run:
             logger.info("dry run: everything could be built; nothing was trained")
         elif is_first:
-            pack_and_report(options, time.monotonic() - started)
+            process.pack_and_report(options, time.monotonic() - started)
         release_global_logging()  # not after an error, whose traceback still goes to the log
     if options.dry_run or return_model is False:
         return None
@@ -195,6 +186,6 @@ def _as_before(checked: Checked, folder: str) -> Checked:
     return replace(check_config(checked.given, fills_namespaces=False), file=checked.file)
 
 
-def _needs_lock(options: RunOptions, is_first: bool) -> bool:
+def _needs_lock(options: process.RunOptions, is_first: bool) -> bool:
     """Whether this process locks the run's folder: the first process does so for all processes of the run."""
     return is_first and (not options.recover or os.path.isdir(options.serialization_dir))

@@ -6,14 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils import text_files
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence, to_bioul
-from nlpreg.data.dataset_readers.dataset_utils.text_files import (
-    DataFile,
-    bad_line,
-    columns_of,
-    excerpt,
-    split_block,
-)
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, check_choice, tagged_instance
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
@@ -83,12 +77,12 @@ class ConllReader(TextFileReader):
         self.label_namespace = label_namespace
         self.unknown_tag = unknown_tag
 
-    def _units(self, file: DataFile) -> Iterator[tuple[int, str]]:
+    def _units(self, file: text_files.DataFile) -> Iterator[tuple[int, str]]:
         for number, block in file.blocks():
             if self.divider is None or self.divider not in block:
                 yield number, block
                 continue
-            for first, sentence, _ in split_block(number, block, self._is_divider):
+            for first, sentence, _ in text_files.split_block(number, block, self._is_divider):
                 if sentence:
                     yield first, sentence
 
@@ -97,16 +91,20 @@ class ConllReader(TextFileReader):
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
         num_columns = len(self.columns) + 1
-        rows = [columns_of(text, num_columns) for text in unit.split("\n")]
+        rows = [text_files.columns_of(text, num_columns) for text in unit.split("\n")]
         for offset, row in enumerate(rows):
             if len(row) != num_columns:
                 expected = f"{num_columns} columns (word, {', '.join(self.columns)})"
-                raise bad_line(file, line + offset, expected, f"{len(row)}: {excerpt(' '.join(row))}")
+                raise text_files.bad_line(
+                    file, line + offset, expected, f"{len(row)}: {text_files.excerpt(' '.join(row))}"
+                )
         words, *columns = map(list, zip(*rows, strict=True))
         try:
             return self.text_to_instance(self._as_tokens(words), *columns)
         except InvalidTagSequence as error:
-            raise bad_line(file, line, f"{self.encoding} tags", excerpt(str(error))) from error
+            raise text_files.bad_line(
+                file, line, f"{self.encoding} tags", text_files.excerpt(str(error))
+            ) from error
 
     def _tagged(
         self, tokens: list[Token] | list[str], tags_by_column: dict[str, list[str] | None]

@@ -14,13 +14,8 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import WordColumn, can_use_batched
 from nlpreg.data.fields.field import NoTokenIndexersError, VocabCounter, merge_counts, new_counter
 from nlpreg.data.fields.sequence_field import SequenceField
-from nlpreg.data.token_indexers.token_indexer import (
-    IndexedTokenList,
-    TokenIndexer,
-    can_count_words,
-    can_index_words,
-    can_pad_many,
-)
+from nlpreg.data.token_indexers import token_indexer
+from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer
 from nlpreg.data.tokenizers import Token, Tokenizer
 
 if TYPE_CHECKING:
@@ -202,7 +197,7 @@ class TextField(SequenceField[TextFieldTensors]):
         counts = []
         for indexer in fields[0].token_indexers.values():
             counts.append(new_counter())
-            if can_count_words(indexer) and None not in words:
+            if token_indexer.can_count_words(indexer) and None not in words:
                 indexer.count_words(words, counts[-1])
             else:
                 for token in itertools.chain.from_iterable(field.tokens for field in fields):
@@ -220,7 +215,7 @@ class TextField(SequenceField[TextFieldTensors]):
         names, all_indexed = [], []
         for name, indexer in _checked(fields[0].token_indexers).items():
             names.append(name)
-            if can_index_words(indexer):
+            if token_indexer.can_index_words(indexer):
                 # made once for all indexers
                 column = column or WordColumn([field.words for field in fields])
                 if None not in column.words:
@@ -236,7 +231,7 @@ class TextField(SequenceField[TextFieldTensors]):
         longest: dict[str, int] = {}
         for name, indexer in fields[0].token_indexers.items():
             texts = _indexed_texts(fields, name)
-            if can_pad_many(indexer) and _share_indexers(fields):
+            if token_indexer.can_pad_many(indexer) and _share_indexers(fields):
                 lengths = indexer.padding_lengths_of_many(texts)
             else:
                 lengths = {}
@@ -258,7 +253,7 @@ class TextField(SequenceField[TextFieldTensors]):
         batch: TextFieldTensors = {}
         for name, indexer in fields[0].token_indexers.items():
             texts = _indexed_texts(fields, name)
-            if can_pad_many(indexer):
+            if token_indexer.can_pad_many(indexer):
                 batch[name] = indexer.pad_many(texts, lengths[name])
             else:
                 tensors = [indexer.as_padded_tensor_dict(text, lengths[name]) for text in texts]

@@ -13,12 +13,8 @@ from nlpreg.data.columns import TableRows, WordColumn, lengths_of, split_rows
 from nlpreg.data.fields.field import UnpaddedField, VocabCounter
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.id_corpus.id_corpus import IdCorpus
-from nlpreg.data.token_indexers.token_indexer import (
-    IndexedTokenList,
-    TokenIndexer,
-    can_count_words,
-    can_index_words,
-)
+from nlpreg.data.token_indexers import token_indexer
+from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.vocabulary import Vocabulary
 
@@ -43,7 +39,7 @@ class IndexedLexicon:
         words = corpus.words
         column = _column_of(words)
         for name, indexer in token_indexers.items():
-            if not can_index_words(indexer):
+            if not token_indexer.can_index_words(indexer):
                 raise ConfigurationError(
                     f"token_indexers.{name}: {type(indexer).__name__} needs more than the words themselves, which are all "
                     "that a corpus of ids holds; use the multiprocess data loader with it"
@@ -121,7 +117,7 @@ class CountedWordsField(UnpaddedField[Any]):
     def count_vocab_items(self, counter: VocabCounter) -> None:
         """Count every word with its frequency, with every indexer."""
         for indexer in self._token_indexers.values():
-            if can_count_words(indexer):
+            if token_indexer.can_count_words(indexer):
                 indexer.count_words(self.counts, counter)
             else:
                 _count_singly(indexer, self.counts, counter)
