@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from nlpreg.commands.console import format_value, table
 from nlpreg.commands.options import read_config
-from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.report.run_record import read_run_json
 from nlpreg.commands.runs.group import is_number
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
@@ -171,7 +171,7 @@ def _metrics_of(path: str) -> dict[str, Any]:
     if not os.path.isdir(path):
         return {}
     warn_if_changed(path, "config.json", "metrics.json")
-    return read_json(path, "metrics.json")
+    return read_run_json(path, "metrics.json")
 
 
 def _metric(metrics: dict[str, Any], name: str) -> str:

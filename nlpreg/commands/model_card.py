@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.report.run_record import read_run_json
 from nlpreg.common.checks import ConfigurationError
 
 ARCHIVE_NAME, CARD_NAME = "model.tar.gz", "README.md"
@@ -112,4 +112,4 @@ def archive_in(folder: str | os.PathLike[str]) -> str:
 def run_metrics(archive: str | os.PathLike[str]) -> dict[str, Any]:
     """The metrics of the run that wrote an archive, if it is still in the folder of that run; otherwise empty."""
     folder, name = os.path.split(os.path.expanduser(archive))
-    return read_json(folder, _METRICS_NAME) if name == ARCHIVE_NAME else {}
+    return read_run_json(folder, _METRICS_NAME) if name == ARCHIVE_NAME else {}

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics, usage
 from nlpreg.commands.options import arguments_for, check_archive
-from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.report.run_record import read_run_json
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.version import VERSION
@@ -106,7 +106,7 @@ def package_model(
     if os.path.isdir(path):
         path = archive_in(path)
     with extracted_archive(path) as unpacked:  # raises an error if the archive is damaged
-        config, meta = read_json(unpacked, "config.json"), read_json(unpacked, "meta.json")
+        config, meta = read_run_json(unpacked, "config.json"), read_run_json(unpacked, "meta.json")
     file_name = f"{name}-{version}-py3-none-any.whl"
     use = usage(f"pip install {file_name}", name, f"{name}.load()")
     card = ModelCard(name, config, run_metrics(path), meta, license, use, description)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from nlpreg.commands.console import format_value, table
-from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.report.run_record import read_run_json
 from nlpreg.commands.runs.group import is_number, spread_of
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, did_you_mean
@@ -127,4 +127,4 @@ def _read_metrics(folder: str, name: str) -> Iterator[tuple[str, dict[str, Any]]
         if name not in names:
             continue
         warn_if_changed(parent, name)
-        yield os.path.join(parent, name), read_json(parent, name)
+        yield os.path.join(parent, name), read_run_json(parent, name)

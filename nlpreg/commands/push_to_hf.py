@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, run_metrics, usage
 from nlpreg.commands.options import arguments_for, check_archive, check_file
-from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.report.run_record import read_run_json
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
@@ -174,7 +174,7 @@ def _write_files(
         return
     command = f"nlpreg predict hf://{repository}/{ARCHIVE_NAME} input.jsonl"
     use = usage(command, "nlpreg", f'nlpreg.load("hf://{repository}")')
-    config, meta = (read_json(folder, name) for name in ("config.json", "meta.json"))
+    config, meta = (read_run_json(folder, name) for name in ("config.json", "meta.json"))
     with open(card, "w", encoding="utf-8") as file:
         name = repository.rpartition("/")[2]
         file.write(ModelCard(name, config, run_metrics(archive), meta, license, use).text())

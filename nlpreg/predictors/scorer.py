@@ -261,7 +261,7 @@ class Scorer:
         if limit is None or len(tokens) <= limit:
             yield _Piece(number, tokens, 0, 0)
             return
-        context = max(1, limit // 2)
+        context = limit // 2
         yield _Piece(number, tokens[:limit], 0, 0)
         scored = limit
         while scored < len(tokens):

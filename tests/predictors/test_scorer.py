@@ -133,6 +133,12 @@ def test_a_text_longer_than_the_model_reads_is_scored_in_overlapping_parts():
     assert scored.log_probability == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.timeout(60)
+def test_a_model_that_reads_one_token_scores_none():
+    model, reader = make_character_model(max_length=1)
+    assert Scorer(model, reader).score("a bad cab.").num_targets == 0
+
+
 @pytest.mark.parametrize("encoder", ["lstm", "rotary", "convolutional"])
 def test_ten_thousand_words(encoder):
     scored = Scorer(make_model(encoder), make_reader()).score("the dog ate an apple . " * 1700)

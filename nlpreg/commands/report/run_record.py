@@ -49,10 +49,10 @@ class RunRecord:
         warn_if_changed(os.path.join(folder, "vocabulary"))
         return cls(
             folder,
-            config=read_json(folder, "config.json"),
-            resolved=read_json(folder, "config.resolved.json"),
-            meta=read_json(folder, "meta.json"),
-            metrics=read_json(folder, "metrics.json"),
+            config=read_run_json(folder, "config.json"),
+            resolved=read_run_json(folder, "config.resolved.json"),
+            meta=read_run_json(folder, "meta.json"),
+            metrics=read_run_json(folder, "metrics.json"),
             lines=_read_lines(os.path.join(folder, "metrics.jsonl")),
             vocabulary=_vocabulary_sizes(os.path.join(folder, "vocabulary")),
         )
@@ -97,7 +97,7 @@ class RunRecord:
 
     def phases(self) -> dict[str, float]:
         """Milliseconds of each phase of a training step, where the callback `profile` measured them."""
-        phases = read_json(self.folder, "profile.json").get("milliseconds_a_step", {})
+        phases = read_run_json(self.folder, "profile.json").get("milliseconds_a_step", {})
         return {name: float(value) for name, value in phases.items() if _is_number(value)}
 
 
@@ -105,7 +105,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def read_json(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
+def read_run_json(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
     """The JSON object in a file of a run; empty where there is no such file.
 
     Raises:

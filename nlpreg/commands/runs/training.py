@@ -13,7 +13,7 @@ from typing import Any
 
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
 from nlpreg.commands.options import name_or_json
-from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.report.run_record import read_run_json
 from nlpreg.commands.runs import group as run_group
 from nlpreg.commands.runs.plan import PlannedRun, planned_runs, seeds_of, sweep_axis
 from nlpreg.commands.runs.processes import POLL_SECONDS, Ended, Processes
@@ -220,7 +220,7 @@ def record_end(run: run_group.SubRun, ended: Ended, folder: str) -> None:
         )
     else:
         try:
-            run.metrics = read_json(folder, METRICS_NAME)
+            run.metrics = read_run_json(folder, METRICS_NAME)
         except ConfigurationError as error:
             reason = str(error)
         # without validation data there may be no metric, and the file holds an empty object

@@ -16,7 +16,7 @@ from typing import Any
 import filelock
 
 from nlpreg.commands.check.checking import Checked, check_config, raise_problems
-from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.report.run_record import read_run_json
 from nlpreg.commands.runs import training
 from nlpreg.commands.runs.group import DONE, FAILED, GROUP_NAME, PRUNED, TABLE_NAME, WAITING, RunGroup, SubRun
 from nlpreg.commands.runs.plan import with_changes
@@ -227,7 +227,7 @@ class _Study:
             if run.status == DONE:
                 # for a trial of another machine, only the reported value is known
                 with contextlib.suppress(ConfigurationError):
-                    run.metrics = read_json(os.path.join(search.folder, run.name), METRICS_NAME)
+                    run.metrics = read_run_json(os.path.join(search.folder, run.name), METRICS_NAME)
                 run.metrics = run.metrics or {search.key: trial.value}
             elif run.status == PRUNED and trial.intermediate_values:
                 run.metrics = {search.key: trial.intermediate_values[max(trial.intermediate_values)]}

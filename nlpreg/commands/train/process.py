@@ -13,7 +13,7 @@ from typing import Any
 from nlpreg.commands.check.checking import check_config, raise_problems, report
 from nlpreg.commands.check.first_batch import try_first_batches
 from nlpreg.commands.console import metrics_block
-from nlpreg.commands.report.run_record import read_json
+from nlpreg.commands.report.run_record import read_run_json
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
 from nlpreg.common.config.problems import ConfigurationProblems
 from nlpreg.common.config.resolve import plain
@@ -206,7 +206,7 @@ def pack_and_report(options: RunOptions, seconds: float) -> None:
         seconds: duration of the run.
     """
     archive = archive_model(options.serialization_dir, include_in_archive=options.include_in_archive)
-    if metrics := read_json(options.serialization_dir, METRICS_NAME):
+    if metrics := read_run_json(options.serialization_dir, METRICS_NAME):
         logger.info("\n%s\n", _summary(metrics))
     logger.info("model: %s", archive)
     logger.info(
