@@ -73,8 +73,11 @@ def embeds_word_by_word(embedder: TextFieldEmbedder) -> bool:
 
 def last_words(outputs: Tensor, mask: Tensor) -> Tensor:
     """The output at the last word of each row, (G, T, D) and (G, T) -> (G, D); the first output of a row without words."""
-    last = (mask.sum(1) - 1).clamp(min=0)
-    return outputs[torch.arange(len(outputs), device=outputs.device), last]
+    numbers = torch.arange(1, mask.size(1) + 1, device=mask.device)
+    last = functional.pad(numbers * mask, (1, 0)).amax(1)  # (G,) counted from 1; 0 where there are no words
+    places = (last - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, outputs.size(2))
+    # `gather`, because with an index of rows torch.export takes the number of rows as a constant
+    return outputs.gather(1, places).squeeze(1)
 
 
 def _with_next_words(

@@ -365,7 +365,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
 
 MOMENTS: list[Moment] = [
     ("nlpreg.training.validation", "Validation._step", 4),
-    ("nlpreg.training.run", "save_state", 1),
+    ("nlpreg.training.run", "TrainingRun.save_best_weights", 1),
     ("nlpreg.training.metrics_log", "write_metrics_of_epoch", 2),
     ("nlpreg.training.checkpointer", "CheckpointFiles._write_record", 9),
     ("nlpreg.training.run", "TrainingRun.load_best_weights", 1),
