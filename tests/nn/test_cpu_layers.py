@@ -1,78 +1,14 @@
-import copy
-from collections.abc import Callable
-
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nlpreg.nn import cpu_layers as matrix_products
 from nlpreg.nn.cpu_layers import (
     Dropout,
-    Linear,
     add_matrix_product,
     dropout,
-    linear,
     matrix_product,
-    regular_number,
 )
-
-
-@pytest.mark.parametrize(("number", "expected"), [(0, 0), (1, 64), (64, 64), (65, 128), (1000, 1024)])
-def test_regular_numbers(number: int, expected: int) -> None:
-    assert regular_number(number) == expected
-
-
-@pytest.mark.parametrize("has_bias", [True, False])
-@pytest.mark.parametrize("rows", [0, 1, 64, 100, 512])
-def test_numbers_and_gradients_of_torchs_layer(rows: int, has_bias: bool) -> None:
-    torch.manual_seed(0)
-    layer = Linear(96, 160, bias=has_bias)
-    exact = nn.Linear(96, 160, bias=has_bias).double()
-    exact.load_state_dict(layer.state_dict())
-    inputs = torch.randn(rows, 96, requires_grad=True)
-    doubled = inputs.detach().double().requires_grad_()
-    factors = torch.randn(rows, 160)
-    output, expected = layer(inputs), exact(doubled)
-    (output * factors).sum().backward()
-    (expected * factors).sum().backward()
-    torch.testing.assert_close(output.double(), expected, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(inputs.grad.double(), doubled.grad, atol=1e-5, rtol=1e-5)
-    for own, other in zip(layer.parameters(), exact.parameters(), strict=True):
-        torch.testing.assert_close(own.grad.double(), other.grad, atol=1e-4, rtol=1e-5)
-
-
-def test_gradients_of_gradients() -> None:
-    torch.manual_seed(0)
-    weight = torch.randn(160, 320) / 20
-
-    def penalty(layer: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        inputs = torch.ones(128, 320, requires_grad=True)
-        output = layer(inputs, weights)
-        (slope,) = torch.autograd.grad(output.pow(2).sum(), inputs, create_graph=True)
-        (found,) = torch.autograd.grad(slope.pow(2).sum(), weights)
-        return found
-
-    weights = weight.clone().requires_grad_()
-    expected = penalty(lambda inputs, weight: nn.functional.linear(inputs, weight))
-    found = penalty(lambda inputs, weight: linear(inputs, weight, None))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-2)
-
-
-def test_only_what_is_asked_for_gets_a_gradient() -> None:
-    weight = torch.randn(160, 320, requires_grad=True)
-    linear(torch.randn(128, 320), weight, torch.randn(160)).sum().backward()
-    assert weight.grad is not None
-
-
-def test_other_shapes_and_precisions() -> None:
-    layer = Linear(8, 4)
-    plain = nn.Linear(8, 4)
-    plain.load_state_dict(layer.state_dict())
-    inputs = torch.randn(3, 64, 8)
-    assert torch.equal(layer(inputs), plain(inputs))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert layer(inputs[0]).dtype == torch.bfloat16
-    assert copy.deepcopy(layer).double()(inputs[0].double()).dtype == torch.float64
 
 
 def matrix(rows: int, columns: int, kind: str) -> Tensor:

@@ -12,13 +12,10 @@ from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.recurrence import reversed_positions
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.modules.util import replicate_layers
-from nlpreg.nn.cpu_layers import Dropout, Linear, dropout, linear, regular_number
+from nlpreg.nn.cpu_layers import Dropout, dropout
 from nlpreg.nn.util import min_value_of_dtype
 
 # B rows, T steps, N words of all rows, D width of the vectors, F width inside the feed-forward parts
-
-_MANY = 256
-"""From this number of words on, the first one is repeated until their number is a multiple of 64, see `nlpreg.nn.cpu_layers`."""
 
 
 class Words:
@@ -29,32 +26,26 @@ class Words:
     Args:
         mask: (B, T) bool, true for words, which come first in each row.
         places: (N,) position of each word among the B * T; None for all of them, in order.
-        num_words: how many of the positions are words; the others repeat one of them.
     """
 
-    def __init__(self, mask: Tensor, places: Tensor | None, num_words: int) -> None:
+    def __init__(self, mask: Tensor, places: Tensor | None) -> None:
         self._shape = mask.shape
         self._places = places
-        self._num_words = num_words
 
     @classmethod
     def of(cls, mask: Tensor) -> "Words":
         """The words of a batch in their order."""
         if mask.device.type != "cpu" or torch.compiler.is_compiling():
-            return cls(mask, None, mask.numel())
+            return cls(mask, None)
         places = mask.flatten().nonzero().squeeze(1)
-        num_words = len(places)
-        num_more = regular_number(num_words) - num_words if num_words >= _MANY else 0
-        if num_words == mask.numel() and num_more == 0:
-            return cls(mask, None, num_words)
-        return cls(mask, torch.cat([places, places[:1].expand(num_more)]), num_words)
+        return cls(mask, None if len(places) == mask.numel() else places)
 
     def reversed(self, mask: Tensor) -> "Words":
         """The words with every row reversed; padding stays at the end."""
         places = reversed_positions(mask.sum(dim=1), mask.size(1))
         if self._places is not None:
             places = places.index_select(0, self._places)
-        return Words(mask, places, self._num_words)
+        return Words(mask, places)
 
     def take(self, padded: Tensor) -> Tensor:
         """(B, T, D) -> (N, D)."""
@@ -64,9 +55,8 @@ class Words:
     def put(self, words: Tensor) -> Tensor:
         """(N, D) -> (B, T, D), zeros at padding where that is not among the words."""
         if self._places is not None:
-            num_places = self._shape[0] * self._shape[1]
-            places, words = self._places[: self._num_words], words[: self._num_words]
-            words = words.new_zeros(num_places, words.size(1)).index_copy(0, places, words)
+            padded = words.new_zeros(self._shape[0] * self._shape[1], words.size(1))
+            words = padded.index_copy(0, self._places, words)
         return words.view(*self._shape, words.size(1))
 
     def put_padded(self, words: Tensor, mask: Tensor) -> Tensor:
@@ -214,8 +204,8 @@ class PositionwiseFeedForward(nn.Module):
 
     def __init__(self, input_dim: int, ff_dim: int, dropout: float = 0.1) -> None:
         super().__init__()
-        self.w_1 = Linear(input_dim, ff_dim)
-        self.w_2 = Linear(ff_dim, input_dim)
+        self.w_1 = nn.Linear(input_dim, ff_dim)
+        self.w_2 = nn.Linear(ff_dim, input_dim)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -242,14 +232,14 @@ class MultiHeadedAttention(nn.Module):
         self.num_heads = num_heads
         self.dropout = dropout
         # Of the queries, keys, values and outputs.
-        self.linears = replicate_layers(Linear(input_dim, input_dim), 4)
+        self.linears = replicate_layers(nn.Linear(input_dim, input_dim), 4)
 
     def forward(self, x: Tensor, words: Words) -> Tensor:
         """Attend."""
         weight, bias = (
             torch.cat([getattr(linear, name) for linear in self.linears[:3]]) for name in ("weight", "bias")
         )
-        projected = words.put(linear(x, weight, bias))  # (B, T, 3 * D)
+        projected = words.put(functional.linear(x, weight, bias))  # (B, T, 3 * D)
         heads = projected.view(*projected.shape[:2], 3, self.num_heads, x.size(1) // self.num_heads)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # (B, heads, T, D / heads) each
         attended = self._attend(query, key, value)
