@@ -20,7 +20,7 @@ class GatedSum(torch.nn.Module):
         ValueError: the inputs differ in shape, or their width is not `input_dim`.
     """
 
-    def __init__(self, input_dim: int, activation: Activation = torch.nn.Sigmoid()) -> None:  # type: ignore[assignment]  # noqa: B008
+    def __init__(self, input_dim: int, activation: Activation = torch.nn.Sigmoid()) -> None:  # type: ignore[assignment]  # noqa: B008 - the default of AllenNLP, which has no state
         super().__init__()
         self.input_dim = input_dim
         self._gate = torch.nn.Linear(2 * input_dim, 1)
