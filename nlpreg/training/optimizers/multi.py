@@ -1,10 +1,11 @@
 """Several optimizers, each for a part of the parameters."""
 
+import re
 from typing import Any
 
 from nlpreg.common import Lazy
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.optimizers.optimizer import Optimizer, ParameterGroupsType, evaluate, group_of
+from nlpreg.training.optimizers.optimizer import Optimizer, ParameterGroupsType, evaluate
 from nlpreg.training.protocols import NamedParameters
 
 
@@ -99,6 +100,10 @@ def _shares(
         rest = {key: value for key, value in options.items() if key != "optimizer_name"}
         shares[owner][1].append((patterns, rest))
     for name, parameter in model_parameters:
-        group = group_of(name, parameter_groups)
-        shares["default" if group is None else owners[group]][0].append((name, parameter))
+        matching = (
+            owner
+            for owner, (patterns, _) in zip(owners, parameter_groups, strict=True)
+            if any(re.search(pattern, name) for pattern in patterns)
+        )
+        shares[next(matching, "default")][0].append((name, parameter))
     return shares

@@ -132,7 +132,7 @@ def make_parameter_groups(
     left: NamedParameters = []
     shares: list[NamedParameters] = [[] for _ in groups]
     for name, parameter in model_parameters:
-        index = group_of(name, groups)
+        index = _group_of(name, groups)
         (left if index is None else shares[index]).append((name, parameter))
     kept: list[dict[str, Any]] = []
     for (patterns, options), share in zip(groups, shares, strict=True):
@@ -150,7 +150,7 @@ def make_parameter_groups(
     return kept
 
 
-def group_of(name: str, groups: ParameterGroupsType) -> int | None:
+def _group_of(name: str, groups: ParameterGroupsType) -> int | None:
     """The number of the group that a parameter belongs to; None for the default group.
 
     Raises:

@@ -41,10 +41,11 @@ def test_each_parameter_goes_to_its_optimizer(model):
     torch.testing.assert_close(change[3], -0.5 * model[2].bias.grad.sign(), atol=1e-4, rtol=0)
 
 
-def test_a_parameter_cannot_go_to_two_optimizers(model):
-    groups = [[["bias"], {"optimizer_name": "slow"}], [["^2"], {"lr": 0.5}]]
-    with pytest.raises(ValueError, match="the parameter '2.bias' matches groups 0 .* and 1"):
-        build(model, parameter_groups=groups)
+def test_the_first_group_chooses_the_optimizer(model):
+    optimizer = build(model, parameter_groups=[[["bias"], {"optimizer_name": "slow"}], [["^2"], {"lr": 0.5}]])
+    slow, default = (optimizer.optimizers[name].param_groups for name in ("slow", "default"))
+    assert {id(p) for group in slow for p in group["params"]} == {id(model[0].bias), id(model[2].bias)}
+    assert [len(group["params"]) for group in default] == [1, 1]
 
 
 def test_groups_are_shared_so_that_schedulers_act(model):
