@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nlpreg.nn.util.devices import map_tensors
 from nlpreg.training.protocols import BatchLoader, TensorDict
-from nlpreg.training.state import map_tensors
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ All of it consists of plain values and tensors, so that loading a checkpoint nev
 import copy
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -58,19 +58,6 @@ def plain_state(value: Any, path: str = "") -> Any:
         f"{path.lstrip('.')}: a checkpoint holds tensors and plain values only, got {type(value).__name__}; change the "
         "`state_dict` that returns it"
     )
-
-
-def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A copy of nested containers with `change` applied to every tensor."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, dict):
-        return {key: map_tensors(item, change) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(map_tensors(item, change) for item in value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(map_tensors(item, change) for item in value)
-    return value
 
 
 class RandomGenerators:

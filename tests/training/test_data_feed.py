@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from nlpreg.nn.util.devices import map_tensors
 from nlpreg.training.data_feed import DataFeed, digest_of_data
-from nlpreg.training.state import map_tensors
 
 CPU = torch.device("cpu")
 

@@ -45,6 +45,19 @@ def move_to_device(obj: T, device: torch.device | int) -> T:
     return moved
 
 
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A copy of nested containers with `change` applied to every tensor."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: map_tensors(item, change) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(item, change) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(map_tensors(item, change) for item in value)
+    return value
+
+
 def get_device_of(tensor: Tensor) -> int:
     """The index of a tensor's GPU, or -1 for the CPU."""
     return tensor.get_device() if tensor.is_cuda else -1

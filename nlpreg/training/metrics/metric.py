@@ -12,6 +12,7 @@ from torch import distributed as dist
 
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.nn.util.devices import map_tensors
 from nlpreg.training.communicator import collective_device
 
 _local_only: ContextVar[bool] = ContextVar("metrics_of_this_rank_only", default=False)
@@ -128,8 +129,9 @@ class Metric(Registrable):
             values = {name: getattr(self, name) for name in self.accumulators}
         else:
             values = {name: value for name, value in vars(self).items() if _is_plain(value)}
+        # a metric of a plugin may hold a tensor with its graph, which cannot be copied
         return {
-            name: value.state_dict() if isinstance(value, Metric) else copy.deepcopy(value)
+            name: value.state_dict() if isinstance(value, Metric) else map_tensors(value, _detached_copy)
             for name, value in values.items()
         }
 
@@ -221,6 +223,10 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     return isinstance(value, _PLAIN)
+
+
+def _detached_copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
 
 
 def widest(value: Tensor) -> Tensor:

@@ -116,6 +116,19 @@ class OwnMetric(Metric):
         return self.total
 
 
+def test_a_state_has_no_graph():
+    metric = OwnMetric()
+    weight = torch.ones((), requires_grad=True)
+    metric(2 * weight)
+    metric.seen["parts"] = [weight]
+    state = metric.state_dict()
+    assert not state["total"].requires_grad
+    assert not state["seen"]["parts"][0].requires_grad
+    with torch.no_grad():
+        weight += 1
+    assert state["seen"]["parts"] == [1.0]
+
+
 def test_all_metrics_of_all_modules_are_found():
     assert [name for name, _ in named_metrics(Model())] == [
         "metrics.accuracy",
