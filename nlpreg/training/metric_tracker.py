@@ -105,6 +105,6 @@ class MetricTracker:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume from a `state_dict`."""
-        self.clear()  # old states have no `best_epoch_metrics`
+        state = {"best_epoch_metrics": {}, **state_dict}  # which AllenNLP does not save
         for name in _STATE:
-            setattr(self, name, state_dict.get(name.removeprefix("_"), getattr(self, name)))
+            setattr(self, name, state[name.removeprefix("_")])

@@ -77,6 +77,9 @@ def test_a_state_goes_on():
     del state["best_epoch_metrics"]
     other.load_state_dict(state)
     assert other.best_epoch_metrics == {}
+    del state["best_so_far"]
+    with pytest.raises(KeyError, match="best_so_far"):
+        other.load_state_dict(state)
 
 
 def test_everything_is_forgotten():
