@@ -9,6 +9,7 @@ from torch import nn
 
 from nlpreg.confidence_checks.normalization_bias_verification import NormalizationBiasVerification
 from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 
 if TYPE_CHECKING:
     from nlpreg.training.run import RunningTrainer
@@ -47,7 +48,19 @@ class ConfidenceChecksCallback(TrainerCallback):
             self._verification = NormalizationBiasVerification(cast(nn.Module, trainer.model))
             self._verification.register_hooks()
 
-    def on_batch(self, trainer: RunningTrainer, *args: Any, is_training: bool = True, **kwargs: Any) -> None:
+    def on_batch(
+        self,
+        trainer: RunningTrainer,
+        batch_inputs: list[TensorDict],
+        batch_outputs: list[ModelOutputs],
+        batch_metrics: MetricValues,
+        epoch: int,
+        batch_number: int,
+        is_training: bool,
+        is_primary: bool = True,
+        batch_grad_norm: GradientNorm = None,
+        **kwargs: Any,
+    ) -> None:
         """Report the findings on the first batch.
 
         Raises:

@@ -15,6 +15,7 @@ import torch
 from nlpreg.common.files import atomic_write
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.metrics_log import NoTimer
+from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 
 if TYPE_CHECKING:
     from nlpreg.training.run import RunningTrainer
@@ -58,7 +59,19 @@ class ProfileCallback(TrainerCallback):
         if is_primary:
             trainer.run.timer = self._timer = _Stopwatch(trainer.cuda_device)
 
-    def on_batch(self, trainer: RunningTrainer, *args: Any, is_training: bool = True, **kwargs: Any) -> None:
+    def on_batch(
+        self,
+        trainer: RunningTrainer,
+        batch_inputs: list[TensorDict],
+        batch_outputs: list[ModelOutputs],
+        batch_metrics: MetricValues,
+        epoch: int,
+        batch_number: int,
+        is_training: bool,
+        is_primary: bool = True,
+        batch_grad_norm: GradientNorm = None,
+        **kwargs: Any,
+    ) -> None:
         """Count the steps, and start and stop torch's profiler."""
         if self._timer is None:
             return

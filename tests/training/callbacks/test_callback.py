@@ -1,3 +1,5 @@
+from inspect import signature
+
 import pytest
 
 from nlpreg.training.callbacks import TrainerCallback
@@ -57,6 +59,13 @@ def test_the_registered_names():
         "profile",
     ]
     assert set(names) <= set(TrainerCallback.list_available())
+
+
+@pytest.mark.parametrize("name", TrainerCallback.list_available())
+def test_hooks_take_their_arguments_by_position(name):
+    callback = TrainerCallback.by_name(name)
+    outputs = signature(callback.on_batch).bind(None, None, [], [], {}, 0, 1, False)
+    assert outputs.arguments["is_training"] is False
 
 
 def test_hooks_are_called_in_order(make_trainer, tiny_loader, events):
