@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.float64]
 Score = Callable[[Counts], NDArray[np.float64]]
-"""Computes scores (...) from summed counts (..., C)."""
+"""Computes scores (S,) from summed counts (S, C)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def paired_bootstrap(
     Args:
         first: counts of each instance (N, C) of the first system, such as correct and all labels.
         second: counts of the second system (N, C), over the same instances in the same order.
-        score: computes scores (...) from summed counts (..., C).
+        score: computes scores (S,) from summed counts (S, C).
         num_samples: number of resamples.
         confidence: level of the confidence interval, from 0 to 1.
         seed: random seed.
@@ -68,7 +68,8 @@ def paired_bootstrap(
             f"expected as many instances for both, and at least one, got {len(first)} and {len(second)}"
         )
     both = np.stack([first, second])  # (2, N, C)
-    figures = score(_sums_of_resamples(both, num_samples, seed))  # (num_samples, 2)
+    sums = _sums_of_resamples(both, num_samples, seed)  # (num_samples, 2, C)
+    figures = score(sums.reshape(-1, sums.shape[-1])).reshape(-1, 2)
     differences = figures[:, 1] - figures[:, 0]
     whole = score(both.sum(1))  # (2,)
     low, high = _interval(differences, confidence)
@@ -83,7 +84,7 @@ def bootstrap_interval(
 
     Args:
         counts: counts of each instance (N, C), such as correct and all labels.
-        score: computes scores (...) from summed counts (..., C).
+        score: computes scores (S,) from summed counts (S, C).
         num_samples: number of resamples.
         confidence: level of the confidence interval, from 0 to 1.
         seed: random seed.

@@ -29,6 +29,15 @@ def test_the_same_system_twice_does_not_differ() -> None:
     assert (result.difference, result.low, result.high, result.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
+def test_a_score_gets_a_row_of_counts_for_each_sample() -> None:
+    def accuracy(counts: np.ndarray) -> np.ndarray:
+        correct, everything = counts.T
+        return correct / everything
+
+    first, second = np.array([[0.0, 1.0], [1.0, 1.0]] * 9), np.array([[1.0, 1.0], [1.0, 2.0]] * 9)
+    assert paired_bootstrap(first, second, accuracy) == paired_bootstrap(first, second, ratio)
+
+
 def test_a_system_that_is_right_everywhere_is_better_for_certain() -> None:
     wrong, right = np.array([[0.0, 1.0]] * 50), np.array([[1.0, 1.0]] * 50)
     result = paired_bootstrap(wrong, right, ratio)
