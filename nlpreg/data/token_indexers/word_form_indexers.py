@@ -34,6 +34,9 @@ class WordFormIndexer(SingleIdTokenIndexer):
         """The feature of a word."""
         raise NotImplementedError(f"{type(self).__name__} has no feature_of")
 
+    # a feature is not the text of a token
+    indices_to_tokens = TokenIndexer.indices_to_tokens
+
     def indexes_words(self) -> bool:
         """True: only the text of a token is used."""
         return True

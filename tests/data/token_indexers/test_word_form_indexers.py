@@ -102,6 +102,12 @@ def test_unknown_and_padding_in_a_batch():
     assert torch.equal(batch.as_tensor_dict()["tokens"]["suffix"]["tokens"], torch.tensor([[2, 3], [1, 0]]))
 
 
+@pytest.mark.parametrize("indexer", [AffixIndexer(), CasingIndexer(), ShapeIndexer()])
+def test_features_are_not_taken_for_words(indexer):
+    with pytest.raises(NotImplementedError, match=f"{type(indexer).__name__} has no indices_to_tokens"):
+        indexer.indices_to_tokens({"tokens": [1]}, Vocabulary())
+
+
 def test_wrong_arguments():
     with pytest.raises(ConfigurationError, match="length: expected 1 or more, got 0"):
         AffixIndexer(length=0)
