@@ -5,6 +5,7 @@ import inspect
 import json
 import logging
 import os
+import types
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache
@@ -376,10 +377,10 @@ def reader_signature(reader: DatasetReader) -> inspect.Signature:
 
 
 @lru_cache(maxsize=128)  # by function, not by method, so that no reader is kept alive
-def _signature_of(function: Callable[..., Any], has_self: bool) -> inspect.Signature:
+def _signature_of(function: Callable[..., Any], is_method: bool) -> inspect.Signature:
     resolve_annotations(function)
-    signature = inspect.signature(function)
-    return signature.replace(parameters=list(signature.parameters.values())[has_self:])
+    # bound to any object, because `self` need not be a parameter of its own: a decorator may take only `*args`
+    return inspect.signature(types.MethodType(function, function) if is_method else function)
 
 
 def make_instance(reader: DatasetReader, *args: Any, **kwargs: Any) -> Instance:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy
 import pytest
 import torch
@@ -60,6 +62,16 @@ def test_the_signature_of_a_reader_is_read_once(monkeypatch: pytest.MonkeyPatch)
     signature = reader_signature(WordReader())
     monkeypatch.setattr(predictor_module.inspect, "signature", None)
     assert reader_signature(WordReader()) is signature and list(signature.parameters) == ["tokens"]
+
+
+def test_a_decorator_may_hide_the_arguments_of_a_reader() -> None:
+    def decorated(*args: Any, **kwargs: Any) -> Instance:
+        return WordReader.text_to_instance(*args, **kwargs)
+
+    class Decorated(WordReader):
+        text_to_instance = decorated
+
+    assert len(make_instance(Decorated(), [Token("a"), Token("film")])["tokens"]) == 2
 
 
 def test_a_reader_with_a_tokenizer_gets_the_text(classifier: BasicClassifier) -> None:
