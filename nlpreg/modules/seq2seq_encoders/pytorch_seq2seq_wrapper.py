@@ -87,7 +87,7 @@ class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
     def _run(
         self, inputs: Tensor, mask: Tensor, state: RnnStateStorage | None, needs_final_state: bool
     ) -> tuple[list[Tensor], RnnStateStorage | None]:
-        """Outputs (B, T, output_dim) of each layer, or of the last one, and the final states, None if there are none."""
+        """Outputs (B, T, output_dim) of each layer, or of the last one, and the final states, or None."""
         if can_run_padded(self._module):
             return run_padded(
                 self._module,
@@ -97,10 +97,10 @@ class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
                 needs_final_state,
                 all_layers=self.return_all_layers,
             )
-        return run_uncompiled(self._run_packed, inputs, mask, state)
+        return run_uncompiled(self._run_packed, inputs, mask, state, needs_final_state)
 
     def _run_packed(
-        self, inputs: Tensor, mask: Tensor, state: RnnStateStorage | None
+        self, inputs: Tensor, mask: Tensor, state: RnnStateStorage | None, needs_final_state: bool
     ) -> tuple[list[Tensor], RnnStateStorage | None]:
         """As `_run`, for a module that takes packed sequences."""
         if not mask.any():
@@ -108,12 +108,15 @@ class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
             return [nothing] * (self.num_layers if self.return_all_layers else 1), state
         run = self._module.run_layers if self.return_all_layers else self._module
         found, final, restoration = self.sort_and_run_forward(run, inputs, mask, state)
+        packed = found if isinstance(found, list) else [found]
+        layers = [_restored(layer, restoration, inputs.size(1)) for layer in packed]
+        if not needs_final_state:  # modules of others may return any state, or None
+            return layers, None
         finals = restore_rows((final,) if isinstance(final, Tensor) else final, restoration)
         if state is not None:  # rows without words keep their state
             is_read = mask.any(1).view(1, -1, 1)
             finals = tuple(torch.where(is_read, *pair) for pair in zip(finals, state, strict=True))
-        layers = found if isinstance(found, list) else [found]
-        return [_restored(layer, restoration, inputs.size(1)) for layer in layers], finals
+        return layers, finals
 
 
 def _restored(packed: PackedSequence, restoration: Tensor, num_steps: int) -> Tensor:

@@ -238,6 +238,19 @@ def test_modules_of_others_get_packed_rows(stateful):
     torch.testing.assert_close(again, expected)
 
 
+class Stateless(Summing):
+    """A module that has no state to return."""
+
+    def forward(self, inputs, state=None):
+        return super().forward(inputs)[0], None
+
+
+def test_a_module_of_others_need_not_return_a_state():
+    inputs, mask = torch.randn(3, 4, 3), right_padded(2, 0, 4)
+    found = PytorchSeq2SeqWrapper(Stateless())(inputs, mask)
+    torch.testing.assert_close(found, PytorchSeq2SeqWrapper(Summing())(inputs, mask))
+
+
 def test_a_module_with_hooks_is_called_itself():
     encoder = LstmSeq2SeqEncoder(3, 4)
     inputs, mask = torch.randn(2, 3, 3), right_padded(3, 2)
