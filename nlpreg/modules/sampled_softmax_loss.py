@@ -198,7 +198,11 @@ class SampledSoftmaxLoss(LinearWordDistribution):
         The weights are looked up for all groups at once, so their gradient, as large as all of them, is made only once.
         """
         if not self.training:
-            return [LinearWordDistribution.forward(self, *group) for group in groups]
+            layer = self.layer()
+            return [
+                linear_softmax_nll(self.project(states), *layer, targets, chunk_size=self.chunk_size)
+                for states, targets in groups
+            ]
         sampled = [self._sample(targets) for _, targets in groups]
         sizes = [part.words.size(0) for part in sampled]
         vectors, biases = self.rows_of(torch.cat([part.words for part in sampled]))

@@ -177,6 +177,17 @@ def test_the_sampled_softmax_spells_the_sampled_words_only(spelling):
     hook.remove()
 
 
+def test_both_directions_share_the_vectors_of_characters_in_evaluation(spelling):
+    embedder, indexer, vocab, _ = spelling
+    tied = TiedCharacterSampledSoftmaxLoss(8, 4, 3, embedder, vocab, indexer).eval()
+    groups = [(torch.randn(2, 4), torch.tensor([0, 6])), (torch.randn(3, 4), torch.tensor([1, -1, 2]))]
+    expected = [tied(*group) for group in groups]
+    calls = []
+    embedder.token_embedder_token_characters.register_forward_hook(lambda *_: calls.append(1))
+    torch.testing.assert_close(tied.losses(groups), expected)
+    assert calls == [1]
+
+
 def test_vectors_of_characters_are_computed_once_in_evaluation(spelling):
     embedder, indexer, vocab, ids = spelling
     tied = TiedCharacterSoftmaxLoss(8, 4, embedder, vocab, indexer).eval()
