@@ -319,8 +319,6 @@ class ConditionalRandomField(torch.nn.Module):
         """
         with torch.enable_grad():
             logits, mask = self._prepare(logits.detach(), mask)
-            if not mask.size(1):
-                return torch.zeros_like(logits)
             packed, is_real, order = _drop_masked(logits, mask)
             packed.requires_grad_()
             scores = (part.detach() for part in self._scores(constrained))
@@ -365,8 +363,6 @@ class ConditionalRandomField(torch.nn.Module):
             logits (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
         """
         logits, mask = self._prepare(logits, mask)
-        if not mask.size(1):
-            return logits.new_zeros(len(logits))
         packed, is_real, _ = _drop_masked(logits, mask)
         log_partition = _log_partition(packed, is_real, *self._scores(constrained))
         return log_partition.masked_fill(~mask.any(dim=1), 0.0)
@@ -389,8 +385,6 @@ class ConditionalRandomField(torch.nn.Module):
             logits and allowed (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
         """
         logits, mask = self._prepare(logits, mask)
-        if not mask.size(1):
-            return logits.new_zeros(len(logits))
         scores = self._scores(constrained)
         within = _log_partition(logits.masked_fill(~allowed, _DISALLOWED), mask, *scores)
         return (within - _log_partition(logits, mask, *scores)).masked_fill(~mask.any(dim=1), 0.0)
@@ -439,6 +433,8 @@ class WeightedConditionalRandomField(ConditionalRandomField):
 
 def _log_partition(logits: Tensor, mask: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
     """Log-sum-exp of the scores of all tag sequences, (B,)."""
+    if not logits.numel():  # the recursion needs a first word
+        return logits.sum(dim=(1, 2))
     scores = forward_scores(logits.transpose(0, 1), mask.t(), transitions, start.to(logits.dtype))
     return torch.logsumexp(scores[-1] + end, dim=1)
 

@@ -374,3 +374,20 @@ def test_probability_of_sets_at_its_ends() -> None:
     partly = gold | (torch.arange(4) % 2 == 0).view(1, 4, 1)
     crf.log_probability_of_sets(logits, partly, mask).sum().backward()
     assert logits.grad is not None and logits.grad.isfinite().all() and not logits.grad[~mask].any()
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (2, 0), (0, 0)])
+def test_batches_without_rows_or_words(shape: tuple[int, int]) -> None:
+    crf, zeros = ConditionalRandomField(3), [0.0] * shape[0]
+    logits, mask = torch.zeros(*shape, 3), torch.ones(shape, dtype=torch.bool)
+    for constrained in (False, True):
+        assert crf.marginals(logits, mask, constrained).shape == (*shape, 3)
+        assert crf.log_partition(logits, mask, constrained).tolist() == zeros
+        assert crf.log_probability_of_sets(logits, logits.bool(), mask, constrained).tolist() == zeros
+
+
+def test_the_likelihood_of_no_sentences() -> None:
+    logits, tags = torch.zeros(0, 4, 3, requires_grad=True), torch.zeros(0, 4, dtype=torch.long)
+    loss = ConditionalRandomField(3)(logits, tags)
+    loss.backward()
+    assert loss.item() == 0.0
