@@ -180,7 +180,7 @@ class NextTokenLM(TokenPredictionModel):
         mask = get_text_field_mask(tokens)
         states = nn.functional.pad(self._encode(tokens, mask), (0, 0, 0, 1))  # (B, T + 1, D)
         # A text without tokens continues from a state of zeros, alone as in a batch.
-        final = last_words(states, mask) * mask.any(1, keepdim=True)  # (B, D)
+        final = last_words(states, mask).masked_fill(~mask.any(1, keepdim=True), 0.0)  # (B, D)
         scores: Tensor = self._language_model_head(self._dropout(final))
         return scores
 

@@ -123,6 +123,18 @@ def test_unknown_words_of_a_scored_text(oov_token):
     assert torch.equal(is_unknown, ids == 1)
 
 
+def test_a_text_without_tokens_does_not_depend_on_what_the_contextualizer_gives_for_it(tag_vocab):
+    class Undefined(torch.nn.Module):
+        def forward(self, inputs, mask):
+            return inputs[..., :3].masked_fill(~mask.unsqueeze(2), torch.nan)
+
+    model = make_model(tag_vocab)
+    model._contextualizer = Undefined()
+    ids = torch.tensor([[1, 2], [0, 0]])
+    found = model({"tokens": {"tokens": ids}})["probabilities"]
+    assert torch.equal(found[1:], model({"tokens": {"tokens": ids[1:, :0]}})["probabilities"])
+
+
 @pytest.mark.parametrize("contextualizer", [True, False])
 def test_head_of_another_width_is_refused(tag_vocab, contextualizer):
     with pytest.raises(ConfigurationError, match="the input of language_model_head has width 7"):
