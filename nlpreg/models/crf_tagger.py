@@ -19,6 +19,7 @@ from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import is_exporting, run_uncompiled
 from nlpreg.nn.util import get_text_field_mask
+from nlpreg.training.metrics.metric import widest
 
 logger = logging.getLogger(__name__)
 
@@ -260,10 +261,10 @@ class CrfTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
     def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:
         """The marginals over the sequences that decoding allows.
 
-        In double precision: in single precision a probability close to 1 is 1, so that two such members that disagree would be
-        in a tie.
+        In double precision where the device has it: in single precision a probability close to 1 is 1, so that two such
+        members that disagree would be in a tie.
         """
-        return {"tags": self.crf.marginals(output["logits"].double(), output["mask"], constrained=True)}
+        return {"tags": self.crf.marginals(widest(output["logits"]), output["mask"], constrained=True)}
 
     def choose(
         self, output: Mapping[str, Any], probabilities: Mapping[str, Tensor], gold: Mapping[str, Tensor]
