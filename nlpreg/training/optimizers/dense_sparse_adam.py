@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from nlpreg.common.checks import check_at_least
 from nlpreg.training.optimizers.optimizer import (
@@ -65,13 +66,23 @@ class PlainAdam(Optimizer):
             return
         means = [self.state[parameter]["exp_avg"] for parameter in dense]
         squares = [self.state[parameter]["exp_avg_sq"] for parameter in dense]
-        # all tensors at once, as torch's own optimizers do
-        torch._foreach_lerp_(means, gradients, 1 - beta1)
-        torch._foreach_mul_(squares, beta2)
-        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
-        denominators = torch._foreach_sqrt(squares)
-        torch._foreach_add_(denominators, group["eps"])
-        torch._foreach_addcdiv_(dense, means, denominators, value=-rate)
+        adam(
+            dense,
+            gradients,
+            means,
+            squares,
+            max_exp_avg_sqs=[],
+            # `rate` has the bias correction, and after so many steps torch's own is exactly 1
+            state_steps=[torch.tensor(torch.inf)] * len(dense),
+            foreach=True,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=rate,
+            weight_decay=0.0,
+            eps=group["eps"],
+            maximize=False,
+        )
         if group.get("weight_decay"):
             torch._foreach_mul_(dense, 1 - group["lr"] * group["weight_decay"])
 
