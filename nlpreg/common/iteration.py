@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, islice
 from typing import Any, TypeVar, overload
 
+from nlpreg.common.checks import check_at_least
+
 A = TypeVar("A")
 T = TypeVar("T")
 
@@ -21,7 +23,12 @@ def group_by_count(iterable: Iterable[Any], count: int, default_value: Any) -> l
 
 
 def lazy_groups_of(iterable: Iterable[A], group_size: int) -> Iterator[list[A]]:
-    """Iterate over groups of `group_size` items, made on demand; the last one may be shorter."""
+    """Iterate over groups of `group_size` items, made on demand; the last one may be shorter.
+
+    Raises:
+        ValueError: `group_size` below 1, with which items would be lost.
+    """
+    check_at_least(1, group_size=group_size)
     items = iter(iterable)
     while group := list(islice(items, group_size)):
         yield group

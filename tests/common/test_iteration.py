@@ -32,6 +32,9 @@ def test_groups():
     groups = lazy_groups_of(iter(range(5)), 3)
     assert next(groups) == [0, 1, 2]
     assert list(groups) == [[3, 4]]
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"group_size: expected 1 or more, got {size}"):
+            next(lazy_groups_of([1], size))
 
 
 @pytest.mark.parametrize(
